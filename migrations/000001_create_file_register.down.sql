@@ -1,1 +1,4 @@
-SELECT 1;
+BEGIN;
+DROP TABLE rejected_line;
+DROP TABLE file;
+COMMIT;

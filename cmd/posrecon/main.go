@@ -1,0 +1,149 @@
+// Command posrecon tells, every night, whether the money for every QR sale has arrived, and if not, why not and who
+// does what about it. This package holds the command line: flags, wiring and the one place where an error becomes an
+// exit status. Nothing below it prints or exits.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/posrecon/posrecon/internal/postgres"
+	"github.com/posrecon/posrecon/internal/postgres/private"
+)
+
+func main() { os.Exit(realMain(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// Exit statuses of the contract.
+const (
+	exitDone        = 0
+	exitError       = 1
+	exitUsage       = 2
+	exitAttention   = 3
+	exitLocked      = 4
+	exitInterrupted = 130
+)
+
+// exitStatus is printed in every command's help.
+const exitStatus = `
+Exit status:
+  0    done
+  1    error
+  2    wrong usage
+  3    done, but this run rejected or held back input for the first time, or a payout does not tie with its lines, or a
+       calendar year is missing
+  4    another run holds the lock (--wait DURATION waits for it)
+  130  interrupted`
+
+// usageError is a mistake in how the command was called.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// errAttention ends a command that is done but wants a look.
+var errAttention = errors.New("done, with something to look at")
+
+func realMain(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	// SIGTERM and SIGINT end a run between two statements: what is not committed is rolled back.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, getenv: os.Getenv}
+	root := newRoot(a)
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if cerr := a.close(context.WithoutCancel(ctx)); err == nil {
+		err = cerr
+	}
+	return a.exit(ctx, err)
+}
+
+// exit turns the error that ended a command into its exit status, and tells the person.
+func (a *app) exit(ctx context.Context, err error) int {
+	status := exitError
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, errAttention):
+		return exitAttention
+	case ctx.Err() != nil:
+		status, err = exitInterrupted, errors.New("interrupted; what was not finished is rolled back, the next run goes on")
+	case errors.As(err, &usage):
+		status = exitUsage
+	case errors.Is(err, postgres.ErrLocked), errors.Is(err, private.ErrInUse):
+		status = exitLocked
+	}
+	if a.json {
+		_ = json.NewEncoder(a.stdout).Encode(map[string]any{"error": err.Error(), "exit_status": status})
+	}
+	fmt.Fprintf(a.stderr, "posrecon: %v\n", err)
+	if status == exitUsage {
+		fmt.Fprintln(a.stderr, "See 'posrecon --help', and 'posrecon COMMAND --help'.")
+	}
+	return status
+}
+
+// version is the module's version as the build recorded it.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "posrecon",
+		Short: "Has the money for every QR sale arrived, and if not, why not?",
+		Long: `posrecon loads POS transaction logs and acquirers' settlement and payout files into PostgreSQL, matches them, and
+gives every transaction whose money has not arrived a cause with evidence, confidence and a next step.
+
+Without --database-url it runs a PostgreSQL of its own in the data directory.` + "\n" + exitStatus,
+		Example:       "  posrecon demo\n  posrecon run --inbox ./inbox --out ./out\n  posrecon export --scope flagged --lang zh --output flagged.csv",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       version(),
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	a.addFlags(root.PersistentFlags())
+	root.AddCommand(
+		newRun(a), newIngest(a), newReconcile(a), newExport(a), newCases(a), newServe(a), newCheck(a), newMigrate(a),
+		newCalendar(a), newSimulate(a), newDemo(a),
+	)
+	for _, c := range root.Commands() {
+		finishCommand(c)
+	}
+	return root
+}
+
+// finishCommand gives a command the exit statuses in its help, and makes wrong arguments wrong usage.
+func finishCommand(c *cobra.Command) {
+	c.Long = strings.TrimRight(c.Long, "\n") + "\n" + exitStatus
+	if check := c.Args; check != nil {
+		c.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return usageError{err}
+			}
+			return nil
+		}
+	}
+	for _, sub := range c.Commands() {
+		finishCommand(sub)
+	}
+}

@@ -1,0 +1,247 @@
+// Package cases keeps what people follow up: it opens a case when an order comes to need follow-up, closes it when a
+// later fact settles the order, and keeps the history. It reads verdicts and explanations and changes neither.
+//
+//	         verdict needs follow-up            a person resolves
+//	(none) ─────────────────────────► open ─────────────────────► resolved
+//	                                   ▲ │ verdict needs none        │ │
+//	                                   │ ▼                           │ │
+//	         needs it again            closed ◄──────────────────────┘ │ verdict needs none
+//	                                   ▲                               │
+//	                                 open ◄────────────────────────────┘ a new fact, or a person reopens
+package cases
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// facts is a digest of what is known of a verdict's order and payout. A case that a person resolved reopens only when
+// it changes; that the same fact arrives in a further file changes nothing.
+const facts = `md5(concat_ws('|', v.outcome, v.pos_status, v.pos_amount, v.settle_status, v.settle_date, v.settled_lines,
+                       v.settled_amount, v.received, v.payout_status, v.settle_key, v.duplicate_pos, v.currency))`
+
+// caseID is derived from the order's key; the episode is told only where a key recurs.
+const caseID = `'C-' || left(replace(v.order_key::text, '-', ''), 16) || CASE WHEN v.episode > 0 THEN '-' || v.episode ELSE '' END`
+
+// Changes counts what a run did to the cases.
+type Changes struct {
+	Opened   int64 `json:"opened"`
+	Reopened int64 `json:"reopened"`
+	Closed   int64 `json:"closed"`
+	Open     int64 `json:"open"` // after the run
+}
+
+// Update brings the cases in line with the verdicts and explanations of the run that tx is part of. asOf is the
+// instant that the history records.
+func Update(ctx context.Context, tx pgx.Tx, asOf time.Time) (Changes, error) {
+	var c Changes
+	steps := []struct {
+		name  string
+		count *int64
+		sql   string
+	}{
+		// A case closes by itself when its order needs no follow-up any more, or is gone from what stands.
+		{"close cases", &c.Closed, `
+			WITH settled AS (
+			    SELECT k.case_id, v.outcome, v.settle_date, v.due_date, v.settle_file_id, v.settle_line, v.payout_status
+			      FROM cases AS k
+			      LEFT JOIN verdict AS v ON (v.order_key, v.episode) = (k.order_key, k.episode)
+			      LEFT JOIN explanation AS x ON (x.order_key, x.episode) = (k.order_key, k.episode)
+			     WHERE k.status <> 'closed'
+			       AND NOT COALESCE(x.needs_follow_up, false)
+			), closed AS (
+			    UPDATE cases AS k
+			       SET status = 'closed', resolved_facts = ''
+			      FROM settled AS s
+			     WHERE k.case_id = s.case_id
+			    RETURNING k.case_id
+			)
+			INSERT INTO case_event (case_id, seq, at, kind, actor, outcome, cause, sub_cause, note)
+			SELECT s.case_id,
+			       (SELECT max(seq) + 1 FROM case_event AS e WHERE e.case_id = s.case_id),
+			       $1, 'closed', 'posrecon', COALESCE(s.outcome, ''), '', '',
+			       concat_ws(', ',
+			           CASE WHEN s.outcome IS NULL THEN 'no standing row tells of it any more' END,
+			           'settled on ' || s.settle_date || ' by ' || f.name || ':' || s.settle_line,
+			           'payout ' || s.payout_status,
+			           CASE WHEN s.settle_date > s.due_date THEN (s.settle_date - s.due_date) || ' days late' END)
+			  FROM settled AS s
+			  JOIN closed USING (case_id)
+			  LEFT JOIN file AS f ON f.file_id = s.settle_file_id`},
+		{"reopen cases", &c.Reopened, `
+			WITH wanted AS (
+			    SELECT k.case_id, v.outcome, x.cause, x.sub_cause, k.status AS before
+			      FROM cases AS k
+			      JOIN verdict AS v ON (v.order_key, v.episode) = (k.order_key, k.episode)
+			      JOIN explanation AS x ON (x.order_key, x.episode) = (k.order_key, k.episode)
+			     WHERE x.needs_follow_up
+			       AND (k.status = 'closed' OR k.status = 'resolved' AND k.resolved_facts <> ` + facts + `)
+			), opened AS (
+			    UPDATE cases AS k
+			       SET status = 'open', resolved_facts = ''
+			      FROM wanted AS w
+			     WHERE k.case_id = w.case_id
+			    RETURNING k.case_id
+			)
+			INSERT INTO case_event (case_id, seq, at, kind, actor, outcome, cause, sub_cause, note)
+			SELECT w.case_id,
+			       (SELECT max(seq) + 1 FROM case_event AS e WHERE e.case_id = w.case_id),
+			       $1, 'reopened', 'posrecon', w.outcome, COALESCE(w.cause, ''), COALESCE(w.sub_cause, ''),
+			       'was ' || w.before || '; a new fact about its order or payout'
+			  FROM wanted AS w
+			  JOIN opened USING (case_id)`},
+		{"note changed causes", new(int64), `
+			INSERT INTO case_event (case_id, seq, at, kind, actor, outcome, cause, sub_cause, note)
+			SELECT k.case_id, e.seq + 1, $1, 'changed', 'posrecon', v.outcome, COALESCE(x.cause, ''), COALESCE(x.sub_cause, ''), ''
+			  FROM cases AS k
+			  JOIN verdict AS v ON (v.order_key, v.episode) = (k.order_key, k.episode)
+			  JOIN explanation AS x ON (x.order_key, x.episode) = (k.order_key, k.episode)
+			  JOIN LATERAL (SELECT max(seq) AS seq FROM case_event AS e WHERE e.case_id = k.case_id) AS e ON true
+			  JOIN LATERAL (SELECT l.outcome, l.cause, l.sub_cause
+			                  FROM case_event AS l
+			                 WHERE l.case_id = k.case_id
+			                   AND l.actor = 'posrecon'
+			                 ORDER BY l.seq DESC
+			                 LIMIT 1) AS said ON true
+			 WHERE k.status = 'open'
+			   AND (said.outcome, said.cause, said.sub_cause) <> (v.outcome, COALESCE(x.cause, ''), COALESCE(x.sub_cause, ''))`},
+		{"open cases", &c.Opened, `
+			WITH opened AS (
+			    INSERT INTO cases (case_id, order_key, episode, status)
+			    SELECT ` + caseID + `, v.order_key, v.episode, 'open'
+			      FROM explanation AS x
+			      JOIN verdict AS v USING (order_key, episode)
+			     WHERE x.needs_follow_up
+			       AND NOT EXISTS (SELECT FROM cases AS k WHERE (k.order_key, k.episode) = (v.order_key, v.episode))
+			    RETURNING case_id, order_key, episode
+			)
+			INSERT INTO case_event (case_id, seq, at, kind, actor, outcome, cause, sub_cause, note)
+			SELECT o.case_id, 1, $1, 'opened', 'posrecon', v.outcome, COALESCE(x.cause, ''), COALESCE(x.sub_cause, ''), ''
+			  FROM opened AS o
+			  JOIN verdict AS v USING (order_key, episode)
+			  JOIN explanation AS x USING (order_key, episode)`},
+	}
+	for _, s := range steps {
+		tag, err := tx.Exec(ctx, s.sql, asOf)
+		if err != nil {
+			return Changes{}, fmt.Errorf("%s: %w", s.name, err)
+		}
+		*s.count = tag.RowsAffected()
+	}
+	if err := tx.QueryRow(ctx, `SELECT count(*) FROM cases WHERE status = 'open'`).Scan(&c.Open); err != nil {
+		return Changes{}, fmt.Errorf("count cases: %w", err)
+	}
+	return c, nil
+}
+
+// ErrNotFound says that there is no case of that id.
+var ErrNotFound = errors.New("no such case")
+
+// Event is one entry of a case's history.
+type Event struct {
+	Seq      int       `json:"seq"`
+	At       time.Time `json:"at"`
+	Kind     string    `json:"kind"`
+	Actor    string    `json:"actor"`
+	Outcome  string    `json:"outcome,omitempty"`
+	Cause    string    `json:"cause,omitempty"`
+	SubCause string    `json:"sub_cause,omitempty"`
+	Note     string    `json:"note,omitempty"`
+}
+
+// History returns a case's events, oldest first.
+func History(ctx context.Context, pool *pgxpool.Pool, id string) ([]Event, error) {
+	rows, err := pool.Query(ctx, `
+		SELECT seq, at, kind, actor, outcome, cause, sub_cause, note
+		  FROM case_event
+		 WHERE case_id = $1
+		 ORDER BY seq`, id)
+	if err != nil {
+		return nil, fmt.Errorf("history of case %s: %w", id, err)
+	}
+	events, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Event])
+	if err != nil {
+		return nil, fmt.Errorf("history of case %s: %w", id, err)
+	}
+	if len(events) == 0 {
+		return nil, fmt.Errorf("case %s: %w", id, ErrNotFound)
+	}
+	return events, nil
+}
+
+// Act is what a person does to a case.
+type Act struct {
+	Kind     string // assigned, commented, resolved or reopened
+	Actor    string
+	Assignee string // with assigned
+	Note     string
+	At       time.Time
+}
+
+// MaxNote bounds a note: a page of text; more belongs into a document that the note names.
+const MaxNote = 4000
+
+// Do applies a person's act to the case and adds it to the history.
+func Do(ctx context.Context, pool *pgxpool.Pool, id string, act Act) error {
+	if len(act.Note) > MaxNote || len(act.Actor) > 200 || len(act.Assignee) > 200 {
+		return fmt.Errorf("case %s: a note has at most %d bytes, a name 200", id, MaxNote)
+	}
+	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		var status string
+		err := tx.QueryRow(ctx, `SELECT status FROM cases WHERE case_id = $1 FOR UPDATE`, id).Scan(&status)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		note := act.Note
+		switch act.Kind {
+		case "assigned":
+			if note == "" {
+				note = "to " + act.Assignee
+			}
+			_, err = tx.Exec(ctx, `UPDATE cases SET assignee = $2 WHERE case_id = $1`, id, act.Assignee)
+		case "commented":
+		case "resolved":
+			if status == "resolved" {
+				return fmt.Errorf("it is resolved already")
+			}
+			if status == "closed" {
+				return fmt.Errorf("it closed by itself: the order is settled")
+			}
+			_, err = tx.Exec(ctx, `
+				UPDATE cases AS k
+				   SET status = 'resolved',
+				       resolved_facts = COALESCE((SELECT `+facts+`
+				                                    FROM verdict AS v
+				                                   WHERE (v.order_key, v.episode) = (k.order_key, k.episode)), 'none')
+				 WHERE case_id = $1`, id)
+		case "reopened":
+			if status == "open" {
+				return fmt.Errorf("it is open already")
+			}
+			_, err = tx.Exec(ctx, `UPDATE cases SET status = 'open', resolved_facts = '' WHERE case_id = $1`, id)
+		default:
+			return fmt.Errorf("%q is nothing that can be done to a case", act.Kind)
+		}
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `
+			INSERT INTO case_event (case_id, seq, at, kind, actor, outcome, cause, sub_cause, note)
+			SELECT $1, max(seq) + 1, $2, $3, $4, '', '', '', $5
+			  FROM case_event
+			 WHERE case_id = $1`, id, act.At, act.Kind, act.Actor, note)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("case %s: %w", id, err)
+	}
+	return nil
+}

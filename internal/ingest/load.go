@@ -1,0 +1,344 @@
+package ingest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/posrecon/posrecon/internal/postgres"
+	"github.com/posrecon/posrecon/internal/recon"
+	"github.com/posrecon/posrecon/internal/statement"
+)
+
+// readerVersion grows when the reader learns to read what it refused or rejected before; files that an older one
+// refused are then offered again.
+const readerVersion = 1
+
+// chunkRows is how many rows travel to the database at once: enough to make the round trip small beside the copying,
+// few enough (some 5 MB) that two loaders with a chunk in hand and one under way stay far below the memory limit.
+const chunkRows = 4096
+
+// loader loads files into one database.
+type loader struct {
+	pool       *pgxpool.Pool
+	opt        Options
+	partitions *postgres.Partitions
+	sources    sources
+}
+
+// held says that a file's content keeps it from being loaded; it carries what goes into the register.
+type held struct {
+	state  State
+	code   string
+	reason string
+}
+
+func (h *held) Error() string { return h.reason }
+
+// errChanged says that a file was written to while it was read.
+var errChanged = errors.New("the file changed while it was read")
+
+// load loads one file, or says why not.
+func (l *loader) load(ctx context.Context, c candidate) (File, error) {
+	report := File{Path: c.path, SHA256: c.sha256}
+	known, err := l.known(ctx, c)
+	if err != nil {
+		return report, err
+	}
+	if known != nil {
+		return *known, nil
+	}
+
+	entry := register{candidate: c}
+	err = postgres.Transact(ctx, l.pool, func(tx pgx.Tx) (bool, error) {
+		entry = register{candidate: c} // a retried transaction begins anew
+		return true, l.loadRows(ctx, tx, &entry)
+	})
+	var h *held
+	switch {
+	case errors.Is(err, errChanged):
+		report.State, report.Reason = Changed, errChanged.Error()+"; it is left for the next run"
+		return report, nil
+	case errors.As(err, &h):
+		report.State, report.Reason = h.state, h.reason
+		entry.rowsLoaded, entry.rowsRejected, entry.rowsRead = 0, 0, 0
+		err = postgres.Transact(ctx, l.pool, func(tx pgx.Tx) (bool, error) {
+			if err := entry.begin(ctx, tx); err != nil {
+				return false, err
+			}
+			return true, entry.finish(ctx, tx, *h)
+		})
+	case err == nil:
+		report.State = Loaded
+	}
+	if errors.Is(err, errKnown) { // another posrecon loaded the same bytes meanwhile
+		report.State = Known
+		return report, nil
+	}
+	report.Kind, report.Acquirer, report.Date = entry.kind, entry.acquirer, entry.date.String()
+	report.Rows, report.Rejected = entry.rowsLoaded, entry.rowsRejected
+	return report, err
+}
+
+// known returns the report on a file whose bytes the register knows, or nil where it is to be loaded: because it is
+// new, or because what kept it from being loaded may have gone.
+func (l *loader) known(ctx context.Context, c candidate) (*File, error) {
+	var (
+		state, code, kind string
+		version           int
+	)
+	report := &File{Path: c.path, SHA256: c.sha256}
+	var date *time.Time
+	err := l.pool.QueryRow(ctx, `
+		SELECT state, reason_code, reason, reader_version, kind, acquirer, file_date
+		  FROM file
+		 WHERE sha256 = $1`, c.sha256).Scan(&state, &code, &report.Reason, &version, &kind, &report.Acquirer, &date)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	report.Kind = recon.Kind(kind)
+	if date != nil {
+		report.Date = recon.DateFromUTC(*date).String()
+	}
+	if state == string(Loaded) {
+		// Of several names the smallest is kept, so that evidence does not depend on which came first in a night.
+		_, err := l.pool.Exec(ctx, `UPDATE file SET name = $2 WHERE sha256 = $1 AND NOT decided AND name > $2`, c.sha256, c.name)
+		report.State, report.Reason = Known, ""
+		return report, err
+	}
+	mayLoadNow := version < readerVersion ||
+		code == codeTotals && l.opt.AcceptTotals ||
+		code == codeSameName && l.opt.Further != FurtherHold ||
+		code == codeNoAcquirer && c.folder != ""
+	if !mayLoadNow {
+		report.State = Waiting
+		return report, nil
+	}
+	_, err = l.pool.Exec(ctx, `DELETE FROM file WHERE sha256 = $1 AND state <> 'loaded'`, c.sha256)
+	return nil, err
+}
+
+// loadRows moves the file's rows into the fact tables within tx and finishes its register entry.
+func (l *loader) loadRows(ctx context.Context, tx pgx.Tx, entry *register) error {
+	if err := entry.begin(ctx, tx); err != nil {
+		return err
+	}
+	f, err := os.Open(entry.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	source := &hashingReader{r: f, h: sha256.New(), read: func(n int64) {
+		if l.opt.Progress != nil {
+			l.opt.Progress.Read(n)
+		}
+	}}
+	reader, err := statement.Open(source, statement.Options{Zone: l.opt.Zone})
+	if err == nil {
+		err = l.copyRows(ctx, tx, entry, reader)
+	}
+	// The bytes that were parsed must be those that identify the file, whatever the parser thought of them.
+	if same, rerr := entry.unchanged(source); rerr != nil {
+		return rerr
+	} else if !same {
+		return errChanged
+	}
+	var unreadable *statement.FileError
+	if errors.As(err, &unreadable) {
+		return &held{state: Refused, code: codeUnreadable, reason: unreadable.Error()}
+	}
+	if err != nil {
+		return err
+	}
+	if err := l.checkTotals(entry, reader); err != nil {
+		return err
+	}
+	return entry.finishLoaded(ctx, tx, l.opt.Further)
+}
+
+// copyRows streams the records of reader into the database: one goroutine parses while the connection copies.
+func (l *loader) copyRows(ctx context.Context, tx pgx.Tx, entry *register, reader *statement.Reader) error {
+	entry.describe(reader)
+	if err := l.nameAcquirer(entry, reader); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	chunks := make(chan *chunk, 1)
+	parsed := make(chan error, 1)
+	go func() {
+		defer close(chunks)
+		parsed <- l.parse(ctx, entry, reader, chunks)
+	}()
+	var err error
+	for c := range chunks {
+		if err == nil {
+			if err = l.copyChunk(ctx, tx, entry.kind, c); err != nil {
+				cancel() // the parser stops at its next chunk; drain until it has
+			}
+		}
+	}
+	if perr := <-parsed; err == nil {
+		err = perr
+	}
+	return err
+}
+
+// chunk is a batch of rows on their way to the database.
+type chunk struct {
+	rows    [][]any
+	rejects [][]any
+	months  []recon.Date // one date of every month that the rows fall in
+}
+
+func (c *chunk) full() bool { return len(c.rows)+len(c.rejects) >= chunkRows }
+
+// parse turns records into chunks until the file ends.
+func (l *loader) parse(ctx context.Context, entry *register, reader *statement.Reader, chunks chan<- *chunk) error {
+	c := &chunk{}
+	month := -1
+	send := func() error {
+		select {
+		case chunks <- c:
+			c, month = &chunk{rows: make([][]any, 0, chunkRows)}, -1
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	for {
+		rec, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			return send()
+		}
+		if err != nil {
+			return err
+		}
+		entry.rowsRead++
+		if rec.Reject != nil {
+			entry.rowsRejected++
+			c.rejects = append(c.rejects, rejectValues(entry.fileID, rec.Reject))
+		} else {
+			values, day, ok := l.values(entry, rec)
+			if !ok {
+				entry.rowsRejected++
+				c.rejects = append(c.rejects, []any{entry.fileID, int64(rec.Line), "acquirer", "",
+					"neither the row, the file's metadata nor its folder names the acquirer", ""})
+				continue
+			}
+			entry.rowsLoaded++
+			entry.seeDate(day)
+			c.rows = append(c.rows, values)
+			if m := day.Year()*12 + int(day.UTC().Month()); m != month {
+				month = m
+				c.months = append(c.months, day)
+			}
+		}
+		if c.full() {
+			if err := send(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// values returns what to copy for a record; not ok where no acquirer is known for it.
+func (l *loader) values(entry *register, rec statement.Record) (values []any, day recon.Date, ok bool) {
+	switch {
+	case rec.POS != nil:
+		values, day = l.posValues(entry.fileID, rec.POS)
+		entry.seeOwnDate(recon.DateOf(rec.POS.TxnTime, l.opt.Zone))
+		entry.hasCodes = entry.hasCodes || rec.POS.ResponseCode != ""
+		entry.hasCallbacks = entry.hasCallbacks || !rec.POS.CallbackTime.IsZero()
+		entry.hasChannelTxns = entry.hasChannelTxns || rec.POS.ChannelTxnID != ""
+	case rec.Settlement != nil:
+		if rec.Settlement.Acquirer == "" {
+			rec.Settlement.Acquirer = entry.acquirer
+		}
+		if rec.Settlement.Acquirer == "" {
+			return nil, day, false
+		}
+		values, day = l.settlementValues(entry.fileID, rec.Settlement)
+		entry.seeOwnDate(rec.Settlement.SettleDate)
+		entry.hasChannelTxns = entry.hasChannelTxns || rec.Settlement.ChannelTxnID != ""
+		entry.hasPayouts = entry.hasPayouts || rec.Settlement.PayoutID != ""
+	default:
+		if rec.Payout.Acquirer == "" {
+			rec.Payout.Acquirer = entry.acquirer
+		}
+		if rec.Payout.Acquirer == "" {
+			return nil, day, false
+		}
+		values, day = l.payoutValues(entry.fileID, entry.statusTime, rec.Payout)
+		entry.seeOwnDate(rec.Payout.PayoutDate)
+	}
+	return values, day, true
+}
+
+// copyChunk copies a chunk into the table of its kind.
+func (l *loader) copyChunk(ctx context.Context, tx pgx.Tx, kind recon.Kind, c *chunk) error {
+	table, columns := "payout_row", payoutColumns
+	switch kind {
+	case recon.KindPOSLog:
+		table, columns = "pos_row", posColumns
+	case recon.KindSettlement:
+		table, columns = "settlement_row", settlementColumns
+	}
+	if kind != recon.KindPayout {
+		for _, month := range c.months {
+			if err := l.partitions.Ensure(ctx, table, month); err != nil {
+				return err
+			}
+		}
+	}
+	if len(c.rows) > 0 {
+		if _, err := tx.CopyFrom(ctx, pgx.Identifier{table}, columns, pgx.CopyFromRows(c.rows)); err != nil {
+			return err
+		}
+		if l.opt.Progress != nil {
+			l.opt.Progress.Rows(int64(len(c.rows)))
+		}
+	}
+	if len(c.rejects) > 0 {
+		if _, err := tx.CopyFrom(ctx, pgx.Identifier{"rejected_line"}, rejectColumns, pgx.CopyFromRows(c.rejects)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hashingReader counts and hashes what is read through it.
+type hashingReader struct {
+	r    io.Reader
+	h    hash.Hash
+	n    int64
+	read func(int64)
+}
+
+func (r *hashingReader) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	r.h.Write(p[:n])
+	r.n += int64(n)
+	r.read(int64(n))
+	return n, err
+}
+
+// unchanged reads what the parser left unread and reports whether the file's bytes are those that identify it.
+func (e *register) unchanged(r *hashingReader) (bool, error) {
+	if _, err := io.Copy(io.Discard, io.LimitReader(r, maxFileBytes)); err != nil {
+		return false, fmt.Errorf("read %s: %w", e.path, err)
+	}
+	return hex.EncodeToString(r.h.Sum(nil)) == e.sha256, nil
+}

@@ -1,0 +1,259 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/posrecon/posrecon/internal/recon"
+	"github.com/posrecon/posrecon/internal/statement"
+)
+
+// Why a file is not loaded, for programs; the register has the reason in words beside it.
+const (
+	codeUnreadable = "unreadable"
+	codeNoAcquirer = "no_acquirer"
+	codeTotals     = "totals"
+	codeSameName   = "same_name"
+)
+
+// errKnown says that the register knows the bytes by now.
+var errKnown = errors.New("the bytes are known")
+
+// register is the entry of one file in the file register while it is being loaded.
+type register struct {
+	candidate
+	fileID     int32
+	kind       recon.Kind
+	acquirer   string
+	date       recon.Date // the file's own date
+	lastOwn    recon.Date // the latest date that its rows carry, for a file that states none
+	exportedAt time.Time
+	statusTime time.Time
+	replaces   string
+
+	hasTotals, totalsWaived            bool
+	rowsRead, rowsLoaded, rowsRejected int64
+	firstDate, lastDate                recon.Date
+
+	hasCodes, hasCallbacks, hasChannelTxns, hasPayouts bool
+}
+
+// begin takes the bytes' place in the register; whoever comes second waits and finds them known.
+func (e *register) begin(ctx context.Context, tx pgx.Tx) error {
+	err := tx.QueryRow(ctx, `
+		INSERT INTO file (sha256, name, state, reason, size_bytes, reader_version)
+		VALUES ($1, $2, 'held', 'being loaded', $3, $4)
+		ON CONFLICT (sha256) DO NOTHING
+		RETURNING file_id`, e.sha256, e.name, e.size, readerVersion).Scan(&e.fileID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return errKnown
+	}
+	return err
+}
+
+// describe takes over what the file says of itself.
+func (e *register) describe(r *statement.Reader) {
+	meta := r.Meta()
+	e.kind = r.Kind()
+	e.acquirer = strings.ToLower(meta.Acquirer)
+	e.exportedAt = meta.ExportedAt
+	e.statusTime = meta.StatusTime
+	e.replaces = meta.Replaces
+}
+
+// nameAcquirer finds the acquirer of a settlement or payout file: its metadata, else its folder. Its rows' own column
+// wins over both. A POS log names it row by row.
+func (l *loader) nameAcquirer(e *register, r *statement.Reader) error {
+	if e.kind == recon.KindPOSLog {
+		e.acquirer = ""
+		return nil
+	}
+	if e.acquirer == "" {
+		e.acquirer = e.folder
+	}
+	if e.acquirer != "" {
+		return nil
+	}
+	for _, column := range r.Columns() {
+		if column == "acquirer" {
+			return nil
+		}
+	}
+	return &held{state: Held, code: codeNoAcquirer,
+		reason: "no acquirer: write '# acquirer: NAME' before the header, or put the file into a folder of the acquirer's name"}
+}
+
+// seeDate notes the business date of a loaded row.
+func (e *register) seeDate(d recon.Date) {
+	if e.firstDate.IsZero() || d.Before(e.firstDate) {
+		e.firstDate = d
+	}
+	if d.After(e.lastDate) {
+		e.lastDate = d
+	}
+}
+
+// seeOwnDate notes a date by which the file may be dated if it states none.
+func (e *register) seeOwnDate(d recon.Date) {
+	if d.After(e.lastOwn) {
+		e.lastOwn = d
+	}
+}
+
+// ownDate is the file's date: what its metadata states, else the latest that its rows carry.
+func (e *register) ownDate(meta statement.Meta, zone *time.Location) recon.Date {
+	switch {
+	case e.kind == recon.KindPOSLog && !meta.ExportedAt.IsZero():
+		return recon.DateOf(meta.ExportedAt, zone)
+	case e.kind == recon.KindSettlement && !meta.SettleDate.IsZero():
+		return meta.SettleDate
+	case e.kind == recon.KindPayout && !meta.PayoutDate.IsZero():
+		return meta.PayoutDate
+	}
+	return e.lastOwn
+}
+
+// checkTotals holds a file back whose control totals do not tie with its rows, or are missing though its source has
+// sent them. A difference is explained only by a rejected line whose amount cannot be read, and then the count must tie.
+func (l *loader) checkTotals(e *register, r *statement.Reader) error {
+	e.date = e.ownDate(r.Meta(), l.opt.Zone)
+	if e.date.IsZero() {
+		// A file without a row and without a date of its own tells nothing of any day; its place in the register is all.
+		e.date = recon.NewDate(1970, 1, 1)
+	}
+	totals, seen := r.Totals(), r.Seen()
+	e.hasTotals = totals.Stated()
+	var problem string
+	switch {
+	case !e.hasTotals:
+		if l.sources[source{e.kind, e.acquirer}] {
+			problem = "it has no control totals, which this source has sent before: it may be cut short"
+		}
+	case totals.Count != nil && *totals.Count != int64(seen.Count):
+		problem = fmt.Sprintf("total_count says %d rows, the file has %d", *totals.Count, seen.Count)
+	case totals.Count != nil && seen.UnreadableAmounts > 0:
+	case totals.Amount != nil && !totals.Amount.Equal(seen.Amount):
+		problem = fmt.Sprintf("total_amount says %s yuan, the rows add up to %s", totals.Amount.StringFixed(2), seen.Amount.StringFixed(2))
+	case totals.Fee != nil && !totals.Fee.Equal(seen.Fee):
+		problem = fmt.Sprintf("total_fee says %s yuan, the rows add up to %s", totals.Fee.StringFixed(2), seen.Fee.StringFixed(2))
+	}
+	if problem == "" {
+		return nil
+	}
+	if l.opt.AcceptTotals {
+		e.totalsWaived = true
+		return nil
+	}
+	return &held{state: Held, code: codeTotals, reason: problem + "; ask for the file again, or load it as it is with 'posrecon ingest --accept-totals'"}
+}
+
+// finishLoaded completes the entry of a loaded file: what it replaces, and what replaces it.
+func (e *register) finishLoaded(ctx context.Context, tx pgx.Tx, further Further) error {
+	// Files of one acquirer, kind and date finish one after the other, whoever loads them: of two with one name only one
+	// can be first, and an original and its correction must see each other.
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended(concat_ws('/', $1::text, $2::text, $3::text), 0))`,
+		string(e.kind), e.acquirer, e.date.String()); err != nil {
+		return err
+	}
+	if e.replaces == "" && further != FurtherAdd {
+		var before string
+		err := tx.QueryRow(ctx, `
+			SELECT sha256
+			  FROM file
+			 WHERE (name, kind, acquirer, file_date) = ($1, $2, $3, $4)
+			   AND state = 'loaded'
+			   AND file_id <> $5
+			 ORDER BY replaced_by IS NOT NULL, file_id DESC
+			 LIMIT 1`, e.name, string(e.kind), e.acquirer, e.date.UTC(), e.fileID).Scan(&before)
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
+		case err != nil:
+			return err
+		case further == FurtherReplace:
+			e.replaces = before
+		default:
+			return &held{state: Held, code: codeSameName, reason: fmt.Sprintf("another file named %s of the same acquirer, kind and date is loaded (SHA-256 %.12s…); say 'posrecon ingest --replace' if this one corrects it, '--add' if it belongs beside it", e.name, before)}
+		}
+	}
+	if err := e.finish(ctx, tx, held{state: Loaded}); err != nil {
+		return err
+	}
+	// What this file replaces, and what already waits to replace it. Both are decided again.
+	_, err := tx.Exec(ctx, `
+		UPDATE file AS original
+		   SET replaced_by = correction.file_id,
+		       decided = false
+		  FROM file AS correction
+		 WHERE correction.state = 'loaded'
+		   AND original.state = 'loaded'
+		   AND $1 IN (correction.file_id, original.file_id)
+		   AND correction.file_id <> original.file_id
+		   AND original.replaced_by IS NULL
+		   AND correction.replaces <> ''
+		   AND (correction.replaces = original.sha256
+		        OR correction.replaces = original.name
+		           AND (correction.kind, correction.acquirer, correction.file_date) = (original.kind, original.acquirer, original.file_date))`,
+		e.fileID)
+	return err
+}
+
+// finish writes the entry as it is, with what became of the file.
+func (e *register) finish(ctx context.Context, tx pgx.Tx, h held) error {
+	day := func(d recon.Date) any {
+		if d.IsZero() {
+			return nil
+		}
+		return d.UTC()
+	}
+	_, err := tx.Exec(ctx, `
+		UPDATE file
+		   SET state = $2, reason_code = $3, reason = $4, kind = $5, acquirer = $6, file_date = $7, exported_at = $8,
+		       status_time = $9, replaces = $10, has_totals = $11, totals_waived = $12, rows_read = $13, rows_loaded = $14,
+		       rows_rejected = $15, first_date = $16, last_date = $17,
+		       has_codes = $18, has_callbacks = $19, has_channel_txns = $20, has_payouts = $21
+		 WHERE file_id = $1`,
+		e.fileID, string(h.state), h.code, h.reason, string(e.kind), e.acquirer, day(e.date), instant(e.exportedAt),
+		instant(e.statusTime), e.replaces, e.hasTotals, e.totalsWaived, e.rowsRead, e.rowsLoaded,
+		e.rowsRejected, day(e.firstDate), day(e.lastDate),
+		e.hasCodes, e.hasCallbacks, e.hasChannelTxns, e.hasPayouts)
+	return err
+}
+
+// source is who sends files of a kind.
+type source struct {
+	kind     recon.Kind
+	acquirer string
+}
+
+// sources knows who sends control totals.
+type sources map[source]bool
+
+// knownSources learns from the register, and from the files of this call themselves: which of them is loaded first
+// must not matter.
+func knownSources(ctx context.Context, pool *pgxpool.Pool, files []candidate) (sources, error) {
+	rows, err := pool.Query(ctx, `SELECT DISTINCT kind, acquirer FROM file WHERE has_totals ORDER BY kind, acquirer`)
+	if err != nil {
+		return nil, err
+	}
+	type pair struct{ Kind, Acquirer string }
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[pair])
+	if err != nil {
+		return nil, err
+	}
+	s := sources{}
+	for _, f := range found {
+		s[source{recon.Kind(f.Kind), f.Acquirer}] = true
+	}
+	for _, f := range files {
+		if f.sendsTotals && f.source.kind != "" {
+			s[f.source] = true
+		}
+	}
+	return s, nil
+}

@@ -1,0 +1,87 @@
+package match
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/posrecon/posrecon/internal/calendar"
+	"github.com/posrecon/posrecon/internal/recon"
+)
+
+// Scope says which keys are decided.
+type Scope struct {
+	All      bool       // every key there is
+	From, To recon.Date // beside all that is new or open: orders and lines of these business dates; zero for none
+}
+
+// Rules are the inputs of a decision that are not facts.
+type Rules struct {
+	AsOf      time.Time
+	Zone      *time.Location
+	Calendar  *calendar.Calendar
+	Acquirers recon.Acquirers
+}
+
+// Result counts what a decision looked at.
+type Result struct {
+	Decided      int64 // verdicts written
+	MissingYears []int // calendar years without which due dates could not be counted
+}
+
+// Decide replaces the verdicts of scope by what the facts say now. It leaves the temporary tables wo, wl, candidate
+// and sibling behind for package classify; they go with the transaction. It marks no file as decided: the caller does
+// so when it keeps the result.
+func Decide(ctx context.Context, tx pgx.Tx, scope Scope, rules Rules) (Result, error) {
+	d := decision{tx: tx, rules: rules}
+	steps := []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"choose what to decide", func(ctx context.Context) error { return d.chooseScope(ctx, scope) }},
+		{"find the state of payouts", d.payoutState},
+		{"find what stands of keys with several rows", d.standSlow},
+		{"gather standing orders and lines", d.gather},
+		{"count due dates", d.countDue},
+		{"match beyond the key", d.pair},
+		{"store verdicts", d.store},
+	}
+	for _, s := range steps {
+		if err := s.do(ctx); err != nil {
+			return Result{}, fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	return d.result, nil
+}
+
+// decision is one call of Decide.
+type decision struct {
+	tx       pgx.Tx
+	rules    Rules
+	all      bool
+	replaced []int32 // files that count no longer
+	result   Result
+}
+
+// exec runs a statement. {dirty} in it becomes the join that limits a fact table r to the keys to decide.
+func (d *decision) exec(ctx context.Context, sql string, args ...any) (int64, error) {
+	join := "JOIN dirty USING (order_key)"
+	if d.all {
+		join = ""
+	}
+	tag, err := d.tx.Exec(ctx, strings.ReplaceAll(sql, "{dirty}", join), args...)
+	return tag.RowsAffected(), err
+}
+
+// run runs statements one after the other, without arguments.
+func (d *decision) run(ctx context.Context, statements ...string) error {
+	for _, sql := range statements {
+		if _, err := d.exec(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return nil
+}

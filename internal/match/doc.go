@@ -1,0 +1,18 @@
+// Package match decides outcomes: it finds what stands for every key, matches orders with settlement lines in the
+// ordered passes of the contract, and stores one verdict for each order and each line that no order claims. All of it
+// is set-based SQL over the facts; which cause explains a verdict is not decided here.
+//
+// A decision is a pure function of the facts, the rules and the as-of instant: not of the order in which files came,
+// nor of earlier verdicts. Earlier verdicts only tell which keys need not be looked at again.
+//
+// The statements work on these temporary tables, dropped with the transaction:
+//
+//	dirty         keys to decide again (absent when all are)
+//	payout_state  the newest version of every payout, at the end of its chain of re-issues
+//	slow_key      keys with several rows: what stands must be found out
+//	wo, wl        the standing order and the standing settlement lines of every key
+//	due           due date of every acquirer × business date × settle cycle
+//	candidate     pairs that a pass beyond the key found
+//	pair          those of them that are one to one
+//	sibling       an order and a line that differ in the merchant only
+package match

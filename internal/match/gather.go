@@ -1,0 +1,135 @@
+package match
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/posrecon/posrecon/internal/calendar"
+	"github.com/posrecon/posrecon/internal/recon"
+)
+
+// gather brings together what stands: wo has one row per order, wl one per key that has settlement lines, whether it
+// came the short way (one row, which stands) or the long one.
+func (d *decision) gather(ctx context.Context) error {
+	if _, err := d.exec(ctx, `
+		CREATE TEMP TABLE wo ON COMMIT DROP AS
+		SELECT r.order_key, 0::smallint AS episode, r.business_date, r.acquirer, r.merchant_id, r.type, r.channel,
+		       r.terminal_id, r.txn_time, r.currency, r.amount, r.status AS pos_status, COALESCE(r.settle_cycle, '') AS cycle,
+		       false AS duplicate, r.file_id, r.line
+		  FROM pos_row AS r {dirty}
+		 WHERE r.file_id <> ALL (`+d.replacedList()+`)
+		   AND NOT EXISTS (SELECT FROM slow_key AS s WHERE s.order_key = r.order_key)
+		 UNION ALL
+		SELECT order_key, episode, business_date, acquirer, merchant_id, type, channel,
+		       terminal_id, txn_time, currency, amount, CASE WHEN voided THEN 'REVERSED' ELSE status END, COALESCE(settle_cycle, ''),
+		       duplicate, file_id, line
+		  FROM pos_stands`); err != nil {
+		return err
+	}
+	if _, err := d.exec(ctx, `
+		CREATE TEMP TABLE wl ON COMMIT DROP AS
+		SELECT r.order_key, 0::smallint AS episode, r.business_date, r.acquirer, r.merchant_id, r.type, r.channel,
+		       r.terminal_id, r.txn_time, r.currency, r.amount, r.status, r.settle_date, r.payout_id,
+		       (CASE WHEN r.status = 'SETTLED' THEN 1 ELSE 0 END)::smallint AS settled_lines, r.file_id, r.line
+		  FROM settlement_row AS r {dirty}
+		 WHERE r.file_id <> ALL (`+d.replacedList()+`)
+		   AND NOT EXISTS (SELECT FROM slow_key AS s WHERE s.order_key = r.order_key)
+		 UNION ALL
+		SELECT * FROM (
+		SELECT DISTINCT ON (order_key, episode)
+		       order_key, episode, business_date, acquirer, merchant_id, type, channel,
+		       terminal_id, txn_time, currency, amount, status, settle_date, payout_id,
+		       (count(*) FILTER (WHERE status = 'SETTLED') OVER (PARTITION BY order_key, episode))::smallint, file_id, line
+		  FROM settle_stands
+		 ORDER BY order_key, episode, settle_date, file_date, sha256, line) AS slow`); err != nil {
+		return err
+	}
+	return d.run(ctx,
+		`ANALYZE wo`,
+		`ANALYZE wl`,
+		// Keys settled more than once: their sums by currency, and how much of them a good payout carries.
+		`CREATE TEMP TABLE wl_sum ON COMMIT DROP AS
+		 SELECT s.order_key,
+		        s.episode,
+		        s.currency,
+		        sum(s.amount) AS settled,
+		        COALESCE(sum(s.amount) FILTER (WHERE p.status IS NULL OR p.status = 'PAID'), 0) AS received,
+		        -- The payout that is furthest from paid is the one to show.
+		        (array_agg(p.status ORDER BY p.status = 'PAID', p.status) FILTER (WHERE p.status IS NOT NULL))[1] AS payout_status
+		   FROM settle_stands AS s
+		   JOIN wl ON (wl.order_key, wl.episode) = (s.order_key, s.episode) AND wl.settled_lines > 1
+		   LEFT JOIN payout_state AS p ON p.acquirer = s.acquirer AND p.payout_id = s.payout_id
+		  GROUP BY s.order_key, s.episode, s.currency`,
+		`ANALYZE wl_sum`,
+	)
+}
+
+// countDue counts the due date of every acquirer × business date × cycle that occurs. The calendar is the one
+// authority for working days, so the counting is its, not SQL's; the combinations are few whatever the orders.
+func (d *decision) countDue(ctx context.Context) error {
+	rows, err := d.tx.Query(ctx, `
+		SELECT DISTINCT acquirer, business_date, cycle
+		  FROM wo
+		 ORDER BY acquirer, business_date, cycle`)
+	if err != nil {
+		return err
+	}
+	type combination struct {
+		Acquirer     string
+		BusinessDate time.Time
+		Cycle        string
+	}
+	combinations, err := pgx.CollectRows(rows, pgx.RowToStructByPos[combination])
+	if err != nil {
+		return err
+	}
+	if err := d.run(ctx, `
+		CREATE TEMP TABLE due (
+		    acquirer      text NOT NULL,
+		    business_date date NOT NULL,
+		    cycle         text NOT NULL,
+		    due_date      date,
+		    is_due        boolean NOT NULL,
+		    missing_year  smallint,
+		    tolerance     numeric(18,2) NOT NULL,
+		    PRIMARY KEY (acquirer, business_date, cycle)
+		) ON COMMIT DROP`); err != nil {
+		return err
+	}
+	missing := map[int]bool{}
+	_, err = d.tx.CopyFrom(ctx, pgx.Identifier{"due"},
+		[]string{"acquirer", "business_date", "cycle", "due_date", "is_due", "missing_year", "tolerance"},
+		pgx.CopyFromSlice(len(combinations), func(i int) ([]any, error) {
+			c := combinations[i]
+			acquirer := d.rules.Acquirers.Get(c.Acquirer)
+			cycle := acquirer.Cycle
+			if c.Cycle != "" {
+				var err error
+				if cycle, err = recon.ParseCycle(c.Cycle); err != nil {
+					return nil, fmt.Errorf("stored order of %s on %s: %w", c.Acquirer, c.BusinessDate.Format(time.DateOnly), err)
+				}
+			}
+			due, err := d.rules.Calendar.Due(recon.DateFromUTC(c.BusinessDate), cycle)
+			var noYear calendar.MissingYearError
+			switch {
+			case errors.As(err, &noYear):
+				missing[noYear.Year] = true
+				return []any{c.Acquirer, c.BusinessDate, c.Cycle, nil, false, int16(noYear.Year), acquirer.Tolerance}, nil
+			case err != nil:
+				return nil, err
+			}
+			isDue := !d.rules.AsOf.Before(due.At(acquirer.Deadline, d.rules.Zone))
+			return []any{c.Acquirer, c.BusinessDate, c.Cycle, due.UTC(), isDue, nil, acquirer.Tolerance}, nil
+		}))
+	if err != nil {
+		return err
+	}
+	for year := range missing {
+		d.result.MissingYears = append(d.result.MissingYears, year)
+	}
+	return d.run(ctx, `ANALYZE due`)
+}

@@ -1,0 +1,280 @@
+package match
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// Columns that enrich a fact: of the rows of one fact a filled value beats an empty one, else the newer file's stands.
+var (
+	posEnriched = []string{
+		"txn_time", "channel", "original_order_id", "store_id", "terminal_id", "operator_id", "scan_mode",
+		"channel_txn_id", "ref_no", "trace_no", "batch_no", "response_code", "response_message", "settle_cycle",
+		"callback_time",
+	}
+	settlementEnriched = []string{
+		"fee", "net_amount", "original_order_id", "txn_time", "terminal_id", "channel", "channel_txn_id", "ref_no",
+		"trace_no", "batch_no", "payout_id", "reason_code", "reason",
+	}
+)
+
+// enriched returns the select list that merges columns over the rows of a fact, and the one that names those in which
+// filled values differ.
+func enriched(columns []string) (values, differs string) {
+	var v, d strings.Builder
+	for _, c := range columns {
+		fmt.Fprintf(&v, "(array_agg(%[1]s ORDER BY file_date DESC, sha256 DESC, line DESC) FILTER (WHERE %[1]s IS NOT NULL))[1] AS %[1]s,\n", c)
+		fmt.Fprintf(&d, "CASE WHEN count(DISTINCT %[1]s) > 1 THEN '%[1]s' END, ", c)
+	}
+	return v.String(), "concat_ws(', ', " + strings.TrimSuffix(d.String(), ", ") + ") AS differs"
+}
+
+// recurrenceDays separates two orders that use one key: a key that recurs more than so many days apart is another
+// order (contract §2).
+const recurrenceDays = 180
+
+// standSlow finds what stands of keys that have several rows on one side, a void, or rows too far apart to be one
+// order. Everything it needs is in temporary tables of those keys alone; most keys have one row on each side and never
+// come here.
+func (d *decision) standSlow(ctx context.Context) error {
+	if _, err := d.exec(ctx, `
+		CREATE TEMP TABLE slow_key ON COMMIT DROP AS
+		SELECT order_key
+		  FROM pos_row AS r {dirty}
+		 WHERE r.file_id <> ALL (`+d.replacedList()+`)
+		 GROUP BY order_key
+		HAVING count(*) > 1 OR bool_or(type = 'VOID')
+		 UNION
+		SELECT order_key
+		  FROM settlement_row AS r {dirty}
+		 WHERE r.file_id <> ALL (`+d.replacedList()+`)
+		 GROUP BY order_key
+		HAVING count(*) > 1`); err != nil {
+		return err
+	}
+	// One row on each side can be two orders only where the loaded dates span more than the recurrence.
+	var spansRecurrence bool
+	if err := d.tx.QueryRow(ctx, `
+		SELECT COALESCE(max(last_date) - min(first_date) > $1, false) FROM file WHERE state = 'loaded'`,
+		recurrenceDays).Scan(&spansRecurrence); err != nil {
+		return err
+	}
+	if spansRecurrence {
+		if _, err := d.exec(ctx, fmt.Sprintf(`
+			INSERT INTO slow_key
+			SELECT DISTINCT order_key
+			  FROM pos_row AS r {dirty}
+			  JOIN settlement_row AS s USING (order_key)
+			 WHERE abs(r.business_date - s.business_date) > %d
+			   AND order_key NOT IN (SELECT order_key FROM slow_key)`, recurrenceDays)); err != nil {
+			return err
+		}
+	}
+	posValues, posDiffers := enriched(posEnriched)
+	settleValues, settleDiffers := enriched(settlementEnriched)
+	return d.run(ctx,
+		`ALTER TABLE slow_key ADD PRIMARY KEY (order_key)`,
+		`ANALYZE slow_key`,
+
+		// An episode is one order of a key that recurs.
+		fmt.Sprintf(`
+		CREATE TEMP TABLE slow_day ON COMMIT DROP AS
+		WITH day AS (
+		    SELECT r.order_key, r.business_date
+		      FROM pos_row AS r JOIN slow_key USING (order_key) JOIN file AS f USING (file_id)
+		     WHERE f.replaced_by IS NULL
+		     UNION
+		    SELECT r.order_key, r.business_date
+		      FROM settlement_row AS r JOIN slow_key USING (order_key) JOIN file AS f USING (file_id)
+		     WHERE f.replaced_by IS NULL
+		), step AS (
+		    SELECT order_key,
+		           business_date,
+		           CASE WHEN business_date - lag(business_date) OVER (PARTITION BY order_key ORDER BY business_date) > %d
+		                THEN 1 ELSE 0
+		           END AS new_order
+		      FROM day
+		)
+		SELECT order_key,
+		       business_date,
+		       (sum(new_order) OVER (PARTITION BY order_key ORDER BY business_date))::smallint AS episode
+		  FROM step`, recurrenceDays),
+
+		// Rows that agree in all that makes a fact but carry two different channel transaction ids are two facts; a row
+		// without one belongs to the smallest.
+		`CREATE TEMP TABLE slow_pos ON COMMIT DROP AS
+		 SELECT r.*, f.file_date, f.sha256, f.name, f.exported_at, d.episode,
+		        COALESCE(r.channel_txn_id,
+		                 min(r.channel_txn_id) OVER (PARTITION BY r.order_key, d.episode, r.type, r.amount, r.currency, r.status),
+		                 '') AS fact_txn
+		   FROM pos_row AS r
+		   JOIN slow_day AS d USING (order_key, business_date)
+		   JOIN file AS f USING (file_id)
+		  WHERE f.replaced_by IS NULL`,
+		`CREATE TEMP TABLE pos_fact ON COMMIT DROP AS
+		 SELECT order_key, episode, type, amount, currency, status, fact_txn,
+		        acquirer, merchant_id, order_id, refund_id,
+		        status NOT IN ('PENDING', 'UNKNOWN') AS final,
+		        (array_agg(file_id ORDER BY file_date, sha256, line))[1] AS file_id,
+		        (array_agg(line ORDER BY file_date, sha256, line))[1] AS line,
+		        min(file_date) AS file_date,
+		        (array_agg(sha256 ORDER BY file_date, sha256, line))[1] AS sha256,
+		        (array_agg(name ORDER BY file_date, sha256, line))[1] AS name,
+		        bool_and(exported_at IS NOT NULL) AS exported,
+		        min(exported_at) AS first_export,
+		        max(exported_at) AS last_export,
+		        min(txn_time) AS first_txn_time,
+		        max(txn_time) AS last_txn_time,
+		        (array_agg(business_date ORDER BY file_date DESC, sha256 DESC, line DESC))[1] AS business_date,
+		        `+posValues+posDiffers+`
+		   FROM slow_pos
+		  GROUP BY order_key, episode, type, amount, currency, status, fact_txn, acquirer, merchant_id, order_id, refund_id`,
+
+		// What stands of an order's rows. A final status beats PENDING and UNKNOWN. FAILED gives way to a SUCCESS that
+		// was exported later; one SUCCESS gives way to a REVERSED or CLOSED of the same amount. Two finals left over
+		// are a duplicate, shown by its SUCCESS that was seen first.
+		`CREATE TEMP TABLE pos_stands ON COMMIT DROP AS
+		 WITH kept AS (
+		     SELECT f.*
+		       FROM pos_fact AS f
+		      WHERE f.type <> 'VOID'
+		        AND CASE
+		            WHEN NOT f.final
+		            THEN NOT EXISTS (SELECT FROM pos_fact AS g
+		                              WHERE (g.order_key, g.episode) = (f.order_key, f.episode)
+		                                AND g.type <> 'VOID' AND g.final)
+		            WHEN f.status = 'FAILED'
+		            THEN NOT EXISTS (SELECT FROM pos_fact AS g
+		                              WHERE (g.order_key, g.episode) = (f.order_key, f.episode)
+		                                AND g.type <> 'VOID' AND g.status = 'SUCCESS'
+		                                AND g.exported AND f.exported
+		                                AND (g.last_export, g.last_txn_time) >= (f.first_export, f.first_txn_time))
+		            WHEN f.status = 'SUCCESS'
+		            THEN NOT EXISTS (SELECT FROM pos_fact AS g
+		                              WHERE (g.order_key, g.episode, g.amount, g.currency) = (f.order_key, f.episode, f.amount, f.currency)
+		                                AND g.type <> 'VOID' AND g.status IN ('REVERSED', 'CLOSED'))
+		              OR EXISTS (SELECT FROM pos_fact AS g
+		                          WHERE (g.order_key, g.episode, g.amount, g.currency) = (f.order_key, f.episode, f.amount, f.currency)
+		                            AND g.type <> 'VOID' AND g.status = 'SUCCESS' AND g.fact_txn <> f.fact_txn)
+		            ELSE true
+		            END
+		 )
+		 SELECT DISTINCT ON (order_key, episode)
+		        kept.*,
+		        final AND count(*) OVER (PARTITION BY order_key, episode) > 1 AS duplicate,
+		        EXISTS (SELECT FROM pos_fact AS v
+		                 WHERE (v.order_key, v.episode) = (kept.order_key, kept.episode)
+		                   AND v.type = 'VOID' AND v.status = 'SUCCESS') AS voided
+		   FROM kept
+		  ORDER BY order_key, episode,
+		           status = 'SUCCESS' DESC,
+		           CASE WHEN NOT final THEN file_date END DESC NULLS LAST,
+		           file_date, sha256, line`,
+
+		`DELETE FROM pos_merged AS m `+d.usingDirty("m"),
+		`INSERT INTO pos_merged (order_key, episode, voided, `+strings.Join(posEnriched, ", ")+`, differs, history)
+		 SELECT order_key, episode, voided, `+strings.Join(posEnriched, ", ")+`, differs,
+		        (SELECT string_agg(concat_ws(' ', NULLIF(f.type, s.type), f.status, f.amount, f.currency,
+		                                     to_char(f.txn_time AT TIME ZONE `+d.zone()+`, 'YYYY-MM-DD HH24:MI:SS'),
+		                                     NULLIF(f.fact_txn, ''), '(' || f.name || ':' || f.line || ')'),
+		                           '; ' ORDER BY f.file_date, f.sha256, f.line)
+		           FROM pos_fact AS f
+		          WHERE (f.order_key, f.episode) = (s.order_key, s.episode))
+		   FROM pos_stands AS s`,
+
+		`CREATE TEMP TABLE slow_settle ON COMMIT DROP AS
+		 SELECT r.*, f.file_date, f.sha256, f.name, d.episode,
+		        COALESCE(r.channel_txn_id,
+		                 min(r.channel_txn_id) OVER (PARTITION BY r.order_key, d.episode, r.amount, r.currency, r.status, r.settle_date),
+		                 '') AS fact_txn
+		   FROM settlement_row AS r
+		   JOIN slow_day AS d USING (order_key, business_date)
+		   JOIN file AS f USING (file_id)
+		  WHERE f.replaced_by IS NULL`,
+		`CREATE TEMP TABLE settle_fact ON COMMIT DROP AS
+		 SELECT order_key, episode, amount, currency, status, settle_date, fact_txn,
+		        type, acquirer, merchant_id, order_id, refund_id,
+		        array_position(ARRAY['PENDING', 'HELD', 'REJECTED', 'RETURNED', 'SETTLED'], status) AS rank,
+		        (array_agg(file_id ORDER BY file_date, sha256, line))[1] AS file_id,
+		        (array_agg(line ORDER BY file_date, sha256, line))[1] AS line,
+		        min(file_date) AS file_date,
+		        (array_agg(sha256 ORDER BY file_date, sha256, line))[1] AS sha256,
+		        (array_agg(name ORDER BY file_date, sha256, line))[1] AS name,
+		        (array_agg(business_date ORDER BY file_date DESC, sha256 DESC, line DESC))[1] AS business_date,
+		        `+settleValues+settleDiffers+`
+		   FROM slow_settle
+		  GROUP BY order_key, episode, amount, currency, status, settle_date, fact_txn, type, acquirer, merchant_id, order_id, refund_id`,
+
+		// What stands of a key's lines: the SETTLED ones that nothing un-settled since; where there is none, the latest.
+		// On one date SETTLED outranks all, so only a RETURNED, REJECTED or HELD of a later date un-settles.
+		`CREATE TEMP TABLE settle_stands ON COMMIT DROP AS
+		 WITH undone AS (
+		     SELECT order_key, episode, max(settle_date) AS settle_date
+		       FROM settle_fact
+		      WHERE status IN ('RETURNED', 'REJECTED', 'HELD')
+		      GROUP BY order_key, episode
+		 ), settled AS (
+		     SELECT f.*
+		       FROM settle_fact AS f
+		       LEFT JOIN undone AS u USING (order_key, episode)
+		      WHERE f.status = 'SETTLED'
+		        AND (u.settle_date IS NULL OR f.settle_date >= u.settle_date)
+		 ), latest AS (
+		     SELECT DISTINCT ON (order_key, episode) f.*
+		       FROM settle_fact AS f
+		      WHERE NOT EXISTS (SELECT FROM settled AS s WHERE (s.order_key, s.episode) = (f.order_key, f.episode))
+		      ORDER BY order_key, episode, settle_date DESC, rank DESC, file_date, sha256, line
+		 )
+		 SELECT * FROM settled
+		  UNION ALL
+		 SELECT * FROM latest`,
+		`ANALYZE settle_stands`,
+
+		`DELETE FROM standing_line AS m `+d.usingDirty("m"),
+		`INSERT INTO standing_line (order_key, episode, file_id, line, acquirer, type, status, currency, amount, fee, net_amount, payout_id)
+		 SELECT order_key, episode, file_id, line, acquirer, type, status, currency, amount, fee, net_amount, payout_id
+		   FROM settle_stands`,
+		`DELETE FROM settlement_merged AS m `+d.usingDirty("m"),
+		`INSERT INTO settlement_merged (order_key, episode, original_order_id, txn_time, terminal_id, channel,
+		        channel_txn_id, ref_no, trace_no, batch_no, payout_id, reason_code, reason, currency, fee, net_amount,
+		        differs, history)
+		 SELECT DISTINCT ON (order_key, episode)
+		        order_key, episode, original_order_id, txn_time, terminal_id, channel,
+		        channel_txn_id, ref_no, trace_no, batch_no, payout_id, reason_code, reason, currency,
+		        (SELECT sum(g.fee) FROM settle_stands AS g
+		          WHERE (g.order_key, g.episode, g.currency) = (s.order_key, s.episode, s.currency)),
+		        (SELECT sum(g.net_amount) FROM settle_stands AS g
+		          WHERE (g.order_key, g.episode, g.currency) = (s.order_key, s.episode, s.currency)),
+		        differs,
+		        (SELECT string_agg(concat_ws(' ', f.status, f.amount, f.currency, f.settle_date,
+		                                     NULLIF(f.fact_txn, ''), f.payout_id, '(' || f.name || ':' || f.line || ')'),
+		                           '; ' ORDER BY f.settle_date, f.rank, f.file_date, f.sha256, f.line)
+		           FROM settle_fact AS f
+		          WHERE (f.order_key, f.episode) = (s.order_key, s.episode))
+		   FROM settle_stands AS s
+		  ORDER BY order_key, episode, settle_date, file_date, sha256, line`,
+	)
+}
+
+// replacedList returns the replaced files as an SQL array constant: a constant lets the planner hash a long list.
+func (d *decision) replacedList() string {
+	ids := make([]string, len(d.replaced))
+	for i, id := range d.replaced {
+		ids[i] = fmt.Sprint(id)
+	}
+	return "ARRAY[" + strings.Join(ids, ",") + "]::integer[]"
+}
+
+// usingDirty limits a DELETE on alias to the keys to decide; all of them where there is no list.
+func (d *decision) usingDirty(alias string) string {
+	if d.all {
+		return ""
+	}
+	return "USING dirty WHERE dirty.order_key = " + alias + ".order_key"
+}
+
+// zone returns the time zone's name as an SQL literal; zone names come from the tz database and hold no quote.
+func (d *decision) zone() string {
+	return "'" + strings.ReplaceAll(d.rules.Zone.String(), "'", "") + "'"
+}

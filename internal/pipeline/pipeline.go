@@ -1,0 +1,315 @@
+// Package pipeline is one run: the order of the stages, the lock, what is kept and what is only shown. The stages
+// themselves are other packages'.
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/posrecon/posrecon/internal/calendar"
+	"github.com/posrecon/posrecon/internal/cases"
+	"github.com/posrecon/posrecon/internal/classify"
+	"github.com/posrecon/posrecon/internal/config"
+	"github.com/posrecon/posrecon/internal/export"
+	"github.com/posrecon/posrecon/internal/ingest"
+	"github.com/posrecon/posrecon/internal/match"
+	"github.com/posrecon/posrecon/internal/postgres"
+	"github.com/posrecon/posrecon/internal/recon"
+)
+
+// Job runs the stages on one database.
+type Job struct {
+	Pool     *pgxpool.Pool
+	Config   config.Config
+	Calendar *calendar.Calendar
+	Log      *slog.Logger
+	Progress ingest.Progress // may be nil
+	Program  string          // name and version, for the record of runs
+}
+
+// Options say what one run does.
+type Options struct {
+	Kind         string   // run or reconcile
+	Inbox        []string // what to load first; none for reconcile
+	Out          string   // folder for the flagged CSV; "" writes none
+	From, To     recon.Date
+	AsOf         time.Time
+	Wait         time.Duration
+	Further      ingest.Further
+	AcceptTotals bool
+}
+
+// Report is what a run did; its JSON is the summary that --json prints.
+type Report struct {
+	AsOf         string                   `json:"as_of"`
+	Kind         string                   `json:"kind"`
+	Stored       bool                     `json:"stored"` // false: an earlier as-of than the last run's shows, and changes nothing
+	Files        []ingest.File            `json:"files"`
+	Waiting      []ingest.File            `json:"waiting"` // held back or refused by earlier runs, and still so
+	RowsLoaded   int64                    `json:"rows_loaded"`
+	RowsRejected int64                    `json:"rows_rejected"`
+	Decided      int64                    `json:"decided"`
+	Cases        cases.Changes            `json:"cases"`
+	Totals       []export.Total           `json:"totals"`
+	Payouts      []match.PayoutDifference `json:"payout_differences"`
+	MissingYears []int                    `json:"missing_years"`
+	Export       string                   `json:"export,omitempty"`
+	Seconds      map[string]float64       `json:"seconds"`
+	Withheld     bool                     `json:"-"`
+}
+
+// Attention reports whether the run is done but something needs a look: exit status 3.
+func (r *Report) Attention() bool {
+	return r.Withheld || len(r.Payouts) > 0 || len(r.MissingYears) > 0
+}
+
+// Run loads, decides, explains, updates cases and exports. Every file is one transaction; the decision with all that
+// follows from it is one more. A run that is killed leaves each of them whole or absent, and the next run goes on.
+func (j *Job) Run(ctx context.Context, opt Options) (*Report, error) {
+	release, err := postgres.Lock(ctx, j.Pool, opt.Wait)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+
+	report := &Report{
+		AsOf: opt.AsOf.In(j.Config.Zone).Format(time.RFC3339), Kind: opt.Kind, Files: []ingest.File{}, Waiting: []ingest.File{},
+		Seconds: map[string]float64{},
+	}
+	if len(opt.Inbox) > 0 {
+		start := time.Now()
+		loaded, err := ingest.Paths(ctx, j.Pool, opt.Inbox, j.ingestOptions(opt))
+		if err != nil {
+			return nil, err
+		}
+		report.take(loaded)
+		report.Seconds["ingest"] = time.Since(start).Seconds()
+	}
+
+	start := time.Now()
+	err = postgres.Transact(ctx, j.Pool, func(tx pgx.Tx) (bool, error) {
+		last, err := lastAsOf(ctx, tx)
+		if err != nil {
+			return false, err
+		}
+		report.Stored = last.IsZero() || !opt.AsOf.Before(last)
+		if err := j.decide(ctx, tx, match.Scope{From: opt.From, To: opt.To}, opt.AsOf, report); err != nil {
+			return false, err
+		}
+		if !report.Stored {
+			return false, j.export(ctx, tx, opt, report)
+		}
+		return true, j.record(ctx, tx, opt, report)
+	})
+	if err != nil {
+		return nil, err
+	}
+	report.Seconds["decide"] = time.Since(start).Seconds()
+	if report.Stored {
+		start := time.Now()
+		if err := j.export(ctx, j.Pool, opt, report); err != nil {
+			return nil, err
+		}
+		report.Seconds["export"] = time.Since(start).Seconds()
+	}
+	return report, nil
+}
+
+func (j *Job) ingestOptions(opt Options) ingest.Options {
+	return ingest.Options{
+		Zone: j.Config.Zone, Acquirers: j.Config.Acquirers, Aliases: j.Config.Aliases, Progress: j.Progress,
+		Further: opt.Further, AcceptTotals: opt.AcceptTotals,
+	}
+}
+
+// Ingest loads files without deciding anything. It needs no lock: files are their own transactions.
+func (j *Job) Ingest(ctx context.Context, opt Options) (*Report, error) {
+	loaded, err := ingest.Paths(ctx, j.Pool, opt.Inbox, j.ingestOptions(opt))
+	if err != nil {
+		return nil, err
+	}
+	report := &Report{Kind: "ingest", Files: []ingest.File{}, Waiting: []ingest.File{}}
+	report.take(loaded)
+	return report, nil
+}
+
+// take sorts the loaded files into the report: what is new, and what still waits.
+func (r *Report) take(loaded ingest.Report) {
+	for _, f := range loaded.Files {
+		switch f.State {
+		case ingest.Known:
+		case ingest.Waiting:
+			r.Waiting = append(r.Waiting, f)
+		default:
+			r.Files = append(r.Files, f)
+		}
+	}
+	r.RowsLoaded, r.RowsRejected = loaded.Rows()
+	r.Withheld = loaded.Withheld()
+}
+
+// decide computes verdicts, explanations and cases within tx, and the totals over the asked range.
+func (j *Job) decide(ctx context.Context, tx pgx.Tx, scope match.Scope, asOf time.Time, report *Report) error {
+	result, err := match.Decide(ctx, tx, scope, match.Rules{
+		AsOf: asOf, Zone: j.Config.Zone, Calendar: j.Calendar, Acquirers: j.Config.Acquirers,
+	})
+	if err != nil {
+		return fmt.Errorf("decide: %w", err)
+	}
+	if err := classify.Explain(ctx, tx, classify.Rules{AsOf: asOf, Zone: j.Config.Zone, Acquirers: j.Config.Acquirers}); err != nil {
+		return fmt.Errorf("explain: %w", err)
+	}
+	if report.Cases, err = cases.Update(ctx, tx, asOf); err != nil {
+		return fmt.Errorf("update cases: %w", err)
+	}
+	if report.Payouts, err = match.PayoutDifferences(ctx, tx, true); err != nil {
+		return err
+	}
+	if report.Totals, err = export.Totals(ctx, tx, export.Selection{From: scope.From, To: scope.To}); err != nil {
+		return err
+	}
+	report.Decided = result.Decided
+	report.MissingYears = result.MissingYears
+	slices.Sort(report.MissingYears)
+	return nil
+}
+
+// record marks what the run has looked at and writes its row: with it the run is complete.
+func (j *Job) record(ctx context.Context, tx pgx.Tx, opt Options, report *Report) error {
+	if _, err := tx.Exec(ctx, `UPDATE file SET decided = true WHERE NOT decided`); err != nil {
+		return fmt.Errorf("record the run: %w", err)
+	}
+	summary, err := json.Marshal(report)
+	if err != nil {
+		return fmt.Errorf("record the run: %w", err)
+	}
+	if _, err := tx.Exec(ctx, `INSERT INTO run (as_of, kind, program, summary) VALUES ($1, $2, $3, $4)`,
+		opt.AsOf, opt.Kind, j.Program, summary); err != nil {
+		return fmt.Errorf("record the run: %w", err)
+	}
+	return nil
+}
+
+// export writes the flagged rows of the asked range into opt.Out, under the name of the as-of's local date.
+func (j *Job) export(ctx context.Context, q querier, opt Options, report *Report) error {
+	if opt.Out == "" {
+		return nil
+	}
+	name := fmt.Sprintf("posrecon_flagged_%s.csv", recon.DateOf(opt.AsOf, j.Config.Zone))
+	path := filepath.Join(opt.Out, name)
+	err := WriteFile(path, func(w io.Writer) error {
+		_, err := export.Write(ctx, q, w, export.CSV, export.Selection{From: opt.From, To: opt.To, Flagged: true},
+			j.View(opt.AsOf, export.Lang(j.Config.Lang)))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	report.Export = path
+	return nil
+}
+
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// View returns how this job's exports are told.
+func (j *Job) View(asOf time.Time, lang export.Lang) export.View {
+	return export.View{Lang: lang, AsOf: asOf, Zone: j.Config.Zone, Acquirers: j.Config.Acquirers, Contact: j.Config.Contact}
+}
+
+// ErrNoRun says that nothing has been decided yet.
+var ErrNoRun = errors.New("no run has completed yet: say 'posrecon run' first, or give --as-of")
+
+// LastAsOf returns the as-of of the last completed run, or ErrNoRun.
+func (j *Job) LastAsOf(ctx context.Context) (time.Time, error) {
+	last, err := lastAsOf(ctx, j.Pool)
+	if err == nil && last.IsZero() {
+		err = ErrNoRun
+	}
+	return last, err
+}
+
+type rowQuerier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+func lastAsOf(ctx context.Context, q rowQuerier) (time.Time, error) {
+	var last *time.Time
+	if err := q.QueryRow(ctx, `SELECT max(as_of) FROM run`).Scan(&last); err != nil {
+		return time.Time{}, fmt.Errorf("find the last run: %w", err)
+	}
+	if last == nil {
+		return time.Time{}, nil
+	}
+	return *last, nil
+}
+
+// At calls do with the verdicts as they are at asOf: the stored ones where asOf is the last run's, else computed for
+// the call and not kept.
+func (j *Job) At(ctx context.Context, asOf time.Time, wait time.Duration, do func(q Querier) error) error {
+	last, err := lastAsOf(ctx, j.Pool)
+	if err != nil {
+		return err
+	}
+	if asOf.Equal(last) {
+		return postgres.Transact(ctx, j.Pool, func(tx pgx.Tx) (bool, error) { return false, do(tx) })
+	}
+	release, err := postgres.Lock(ctx, j.Pool, wait)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return postgres.Transact(ctx, j.Pool, func(tx pgx.Tx) (bool, error) {
+		if err := j.decide(ctx, tx, match.Scope{}, asOf, &Report{}); err != nil {
+			return false, err
+		}
+		return false, do(tx)
+	})
+}
+
+// Querier is what exports read from.
+type Querier = querier
+
+// WriteFile writes a file whole or not at all: beside its place first, synced, then renamed.
+func WriteFile(path string, write func(io.Writer) error) (err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".posrecon-*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close()
+			_ = os.Remove(f.Name())
+			err = fmt.Errorf("write %s: %w", path, err)
+		}
+	}()
+	if err := write(f); err != nil {
+		return err
+	}
+	// CreateTemp makes it readable to its owner only; an export is for others to read.
+	if err := f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

@@ -1,0 +1,63 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/posrecon/posrecon/internal/recon"
+)
+
+// partitionLock serialises the making of partitions among all posrecon programs on a database.
+const partitionLock int64 = runLock + 1
+
+// Partitions makes the monthly partitions of the fact tables as rows need them. It may be used by several loaders.
+type Partitions struct {
+	pool *pgxpool.Pool
+	mu   sync.Mutex
+	made map[string]bool
+}
+
+// NewPartitions returns a maker of partitions in pool's database.
+func NewPartitions(pool *pgxpool.Pool) *Partitions {
+	return &Partitions{pool: pool, made: map[string]bool{}}
+}
+
+// Ensure makes the partition of table (pos_row or settlement_row) that holds date. It works on a connection of its
+// own: a partition made within a loader's transaction would lock the table until that file is loaded, while attaching
+// one does not disturb loaders (SHARE UPDATE EXCLUSIVE against their ROW EXCLUSIVE).
+func (p *Partitions) Ensure(ctx context.Context, table string, date recon.Date) error {
+	first := recon.NewDate(date.Year(), date.UTC().Month(), 1)
+	next := recon.DateFromUTC(first.UTC().AddDate(0, 1, 0))
+	name := fmt.Sprintf("%s_%s", table, first.UTC().Format("2006_01"))
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.made[name] {
+		return nil
+	}
+	err := pgx.BeginFunc(ctx, p.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, partitionLock); err != nil {
+			return err
+		}
+		var exists bool
+		if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, name).Scan(&exists); err != nil || exists {
+			return err
+		}
+		if _, err := tx.Exec(ctx, fmt.Sprintf(`CREATE TABLE %s (LIKE %s INCLUDING ALL)`, name, table)); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, fmt.Sprintf(`ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')`,
+			table, name, first.UTC().Format(time.DateOnly), next.UTC().Format(time.DateOnly)))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("make partition %s: %w", name, err)
+	}
+	p.made[name] = true
+	return nil
+}

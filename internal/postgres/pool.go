@@ -1,0 +1,108 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	pgxdecimal "github.com/jackc/pgx-shopspring-decimal"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// minServerVersion is PostgreSQL 14: client_connection_check_interval and multirange-free SQL of ours need no newer.
+const minServerVersion = 140000
+
+// Open connects to the database at databaseURL and checks that it is new enough. The caller closes the pool.
+func Open(ctx context.Context, databaseURL string) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(databaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("database URL: %w", redact(err, databaseURL))
+	}
+	config.MaxConns = 8 // two loaders with a partition maker each, one run with its lock, and room for the console
+	params := config.ConnConfig.RuntimeParams
+	params["application_name"] = "posrecon"
+	// A killed posrecon must not leave a statement running that holds its lock.
+	params["client_connection_check_interval"] = "1s"
+	params["jit"] = "off" // compiling costs more than it saves on statements that run once
+	params["work_mem"] = "128MB"
+	params["timezone"] = "UTC"
+	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		pgxdecimal.Register(conn.TypeMap())
+		return nil
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", redact(err, databaseURL))
+	}
+	var version int
+	if err := pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::integer`).Scan(&version); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("connect to the database: %w", redact(err, databaseURL))
+	}
+	if version < minServerVersion {
+		pool.Close()
+		return nil, fmt.Errorf("the database server is PostgreSQL %d.%d; posrecon needs 14 or newer", version/10000, version%10000)
+	}
+	return pool, nil
+}
+
+// errRollback asks Transact to roll back without an error.
+var errRollback = errors.New("roll back")
+
+// Transact runs do in one transaction. Its work is kept only if do returns keep true and no error.
+func Transact(ctx context.Context, pool *pgxpool.Pool, do func(tx pgx.Tx) (keep bool, err error)) error {
+	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		keep, err := do(tx)
+		if err == nil && !keep {
+			return errRollback
+		}
+		return err
+	})
+	if errors.Is(err, errRollback) {
+		return nil
+	}
+	return err
+}
+
+// ErrLocked says that another run holds the lock; cmd maps it to exit status 4.
+var ErrLocked = errors.New("another run holds the lock")
+
+// runLock is the advisory lock of a run: one per database, whatever the number of hosts. The number is the bytes of
+// "posrecon".
+const runLock int64 = 0x706f737265636f6e
+
+// Lock takes the lock of a run, waiting up to wait for it, and returns what releases it. The lock belongs to a
+// connection: it is released also when the program dies.
+func Lock(ctx context.Context, pool *pgxpool.Pool, wait time.Duration) (release func(), err error) {
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("take the lock of a run: %w", err)
+	}
+	var locked bool
+	if wait <= 0 {
+		err = conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, runLock).Scan(&locked)
+	} else {
+		waitCtx, cancel := context.WithTimeout(ctx, wait)
+		defer cancel()
+		_, err = conn.Exec(waitCtx, `SELECT pg_advisory_lock($1)`, runLock)
+		if locked = err == nil; err != nil && waitCtx.Err() != nil && ctx.Err() == nil {
+			err = nil
+		}
+	}
+	if err != nil {
+		conn.Release()
+		return nil, fmt.Errorf("take the lock of a run: %w", err)
+	}
+	if !locked {
+		conn.Release()
+		return nil, ErrLocked
+	}
+	return func() {
+		// Closing the connection releases the lock even where the context is gone already.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		_ = conn.Hijack().Close(ctx)
+	}, nil
+}

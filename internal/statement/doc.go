@@ -1,0 +1,45 @@
+// Package statement turns the bytes of a canonical input file into records: rows of a POS log, a settlement file or a
+// payout file, or rejects that name line, field, value and rule. It reads an io.Reader once, in bounded memory, and
+// knows neither files nor a database nor which acquirer's folder the bytes came from.
+//
+// # The file
+//
+// UTF-8 (a byte order mark is allowed), comma-separated, lines ended by LF or CRLF, mixed or not.
+//
+//	# key: value      any number of lines that describe the file: acquirer, settle_date, payout_date,
+//	                  exported_at, status_time, replaces; other keys are kept and not interpreted
+//	order_id,amount…  the header: columns by name, in any order and case, blanks around a name ignored;
+//	                  columns of other names are ignored
+//	P1,12.50…         rows
+//	# total_count: 1  control totals: total_count, total_amount, total_fee
+//
+// A line that begins with '#' never spans lines. Before the header it is metadata if it reads "# key: value", else a
+// comment. After the last row it is a control total, or a remark under any other key, if it reads "# key: value".
+// Everywhere else, above all when data follow it, it is data and goes through the rules for rows. Commas that a
+// spreadsheet appends to such a line are dropped.
+//
+// A line is blank, and skipped, if all its cells are empty: spreadsheets leave lines of bare commas.
+//
+// # Cells
+//
+// A cell in double quotes may hold commas, line breaks and doubled quotes (RFC 4180); blanks around the quotes are
+// ignored. A quote inside an unquoted cell is an ordinary character, as in 5" screen, but a record that has one must
+// end on its line. Where a quoted cell does not end as it should, only the physical line on which the record began is
+// rejected and reading goes on with the next one, so that a stray quote costs one line and not the rest of the file.
+// The same holds for a record of more than 1,000 lines or 1 MiB.
+//
+// Blanks around a value (ASCII and full-width spaces, no-break spaces, tabs, line breaks) are dropped. The first rule
+// that a line breaks makes it a Reject; nothing is guessed, and no default stands in for a value that cannot be read.
+//
+// # The kind
+//
+// The kind follows from the columns, never from a name: all required columns of a kind must be there. A settle_date or
+// payout_date given as metadata counts as the column. A header with an order_id is never a payout file. If a header
+// satisfies both a POS log and a settlement file, the kind that knows more of its columns counts; where they tie it is
+// a settlement file, because only that has a settle date.
+//
+// # Personal data
+//
+// Card numbers, mobile numbers and citizen ids are masked in what is kept of a rejected line and in the free texts of
+// an accepted row (reason, response_message), see MaskPersonal. Identifiers in typed fields are never touched.
+package statement

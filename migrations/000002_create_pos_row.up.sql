@@ -1,0 +1,39 @@
+-- Facts of the POS: every accepted row of every POS log, once per file, never changed. A VOID carries the key of the
+-- sale it names. Partitioned by month of business date: a night reads the months it touches, old ones detach.
+-- No foreign key to file: it would cost a look-up per row; posrecon check looks instead.
+BEGIN;
+CREATE TABLE pos_row (
+    order_key         uuid NOT NULL,
+    business_date     date NOT NULL,
+    file_id           integer NOT NULL,
+    line              integer NOT NULL,
+    txn_time          timestamptz NOT NULL,
+    amount            numeric(18,2) NOT NULL,
+    status            text NOT NULL,
+    type              text NOT NULL,
+    acquirer          text NOT NULL,
+    merchant_id       text NOT NULL,
+    channel           text NOT NULL,
+    order_id          text NOT NULL,
+    currency          text NOT NULL,
+    refund_id         text,
+    original_order_id text,
+    store_id          text,
+    terminal_id       text,
+    operator_id       text,
+    scan_mode         text,
+    channel_txn_id    text,
+    ref_no            text,
+    trace_no          text,
+    batch_no          text,
+    response_code     text,
+    response_message  text,
+    settle_cycle      text,
+    callback_time     timestamptz,
+    CONSTRAINT pos_row_amount_is_unsigned CHECK (amount >= 0),
+    CONSTRAINT pos_row_status_is_known CHECK (status IN ('SUCCESS', 'FAILED', 'CLOSED', 'REVERSED', 'PENDING', 'UNKNOWN')),
+    CONSTRAINT pos_row_type_is_known CHECK (type IN ('SALE', 'REFUND', 'VOID'))
+) PARTITION BY RANGE (business_date);
+CREATE INDEX pos_row_by_key ON pos_row (order_key);
+CREATE INDEX pos_row_by_file ON pos_row USING brin (file_id);
+COMMIT;

@@ -1,0 +1,3 @@
+BEGIN;
+DROP TABLE calendar_day;
+COMMIT;

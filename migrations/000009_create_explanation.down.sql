@@ -1,0 +1,4 @@
+BEGIN;
+DROP TABLE explanation;
+DROP TABLE incident;
+COMMIT;

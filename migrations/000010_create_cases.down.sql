@@ -1,0 +1,4 @@
+BEGIN;
+DROP TABLE case_event;
+DROP TABLE cases;
+COMMIT;
