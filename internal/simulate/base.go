@@ -92,7 +92,8 @@ func (w *world) payer(o *order) {
 		p.callback = 0
 	case hit(b.Queried):
 		p.status, p.code, p.msg, p.callback = recon.POSUnknown, pick(r, "68", "SYSTEMERROR", ""), "系统超时", 0
-		if w.opt.ExportedAt && r.intn(3) == 0 { // only a log that says when it was exported can take a FAILED back
+		// Only a log that says when it was exported can take a FAILED back, and only one that is exported later.
+		if w.opt.ExportedAt && w.late[lateLog{o.day, o.m.acquirer}] == 0 && r.intn(3) == 0 {
 			p.status, p.code = recon.POSFailed, "96"
 		}
 		o.touched = true

@@ -76,9 +76,10 @@ func (f *file) count(amount, fee int64) {
 	f.fee += fee
 }
 
-// end writes the control totals, if the file has them.
+// end writes the control totals, if the file has them, and closes it. Ending a file twice does nothing more.
 func (f *file) end() error {
 	if f.totals {
+		f.totals = false
 		f.buf = append(appendInt(append(f.buf, "# total_count: "...), uint64(f.rows), 1), '\n')
 		f.buf = append(appendFen(append(f.buf, "# total_amount: "...), f.amount), '\n')
 		if f.fees {

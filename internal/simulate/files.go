@@ -26,18 +26,9 @@ type filePlan struct {
 	rate      int  // per mille of its rows that the correction changes
 }
 
+// lateLog is the part of a day's POS log that an acquirer's tills make.
 type lateLog struct {
 	day, acquirer int
-}
-
-// plan returns the plan of a file, making one where there is none.
-func (w *world) plan(k fileKey) *filePlan {
-	p := w.files[k]
-	if p == nil {
-		p = &filePlan{}
-		w.files[k] = p
-	}
-	return p
 }
 
 // correct marks what a corrected file will say otherwise of a row: another amount, or not there at all. What a

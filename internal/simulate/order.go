@@ -105,7 +105,7 @@ func (w *world) live(o *order) {
 			row.callback = 0
 		}
 	}
-	if o.refund == 0 && !o.orphan {
+	if o.clean() { // what a fault has made comes with its fate
 		w.payer(o)
 		for _, f := range w.pos[o.day] {
 			f(o)

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"iter"
 	"slices"
 
 	"github.com/posrecon/posrecon/internal/recon"
@@ -21,6 +22,7 @@ type cell struct {
 type payoutLife struct {
 	*payoutPlan
 	night []int // by version: the first night that sees it
+	after []int // by version: how many days after the first report it is heard of
 }
 
 // payoutPlan is the life of a disturbed payout. An undisturbed one has none: it is PAID on its date.
@@ -61,6 +63,7 @@ func (w *world) cell(m *merchant, day int, sameday bool) *cell {
 		if p := w.payouts[payoutAt{m.index, day}]; p != nil {
 			c.life = &payoutLife{payoutPlan: p}
 			for _, v := range p.versions {
+				c.life.after = append(c.life.after, v.after)
 				at := w.reported(c, v.after)
 				if w.opt.NoPayouts {
 					at = len(w.nightOf) - 1 // the horizon, which no night sees
@@ -120,3 +123,46 @@ func (w *world) disturb(m *merchant, from, to int, p *payoutPlan) {
 		}
 	}
 }
+
+// report is a version of a payout, as a payout file carries it.
+type report struct {
+	cell    *cell
+	version int
+}
+
+// reports yields what an acquirer's payout file of a day says: what it pays on the day, what it paid overnight for the
+// sales of the day before, and what has become of earlier payouts, by merchant.
+func (w *world) reports(acquirer, day int) iter.Seq[report] {
+	return func(yield func(report) bool) {
+		for batch, days := range w.cells {
+			first := day - batch // a same-day batch is reported the next morning
+			for _, back := range w.news {
+				if days == nil || first < back {
+					continue
+				}
+				cells := days[first-back]
+				for i := range cells {
+					c := &cells[i]
+					if c.rows == 0 || c.m.acquirer != acquirer {
+						continue
+					}
+					for v, after := range c.heard() {
+						if after == back && !yield(report{c, v}) {
+							return
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// heard returns, for each version of a payout, how many days after its first report it is heard of.
+func (c *cell) heard() []int {
+	if c.life == nil {
+		return onTime
+	}
+	return c.life.after
+}
+
+var onTime = []int{0}

@@ -52,7 +52,7 @@ func Demo() Options {
 			BatchLate{Acquirer: "chinaums", Channel: "ALIPAY", Day: on(10)},
 			InsufficientBalance{Merchant: 15, Day: on(11), Hold: HoldPayouts},
 			// The last, Friday the 13th.
-			Outage{Channel: "ALIPAY", Acquirer: "shengpay", Day: on(12), From: 11*hour + 30*60, To: 13 * hour, Loss: 700, Taken: 300, Twice: 200},
+			Outage{Channel: "ALIPAY", Day: on(12), From: 11*hour + 30*60, To: 13*hour + 10*60, Loss: 750, Taken: 300, Twice: 200},
 			ShortFile{Acquirer: "shengpay", Day: on(13), Late: 1, Keep: 700},
 			BatchLate{Acquirer: "chinaums", Channel: "UNIONPAY", Day: on(11), Files: 2},
 			PayoutLate{Acquirer: "lakala", From: on(13), To: on(13), PerMille: 300, Paid: 3},

@@ -1,6 +1,9 @@
 // Package private runs a PostgreSQL server that belongs to posrecon alone: it finds the server programs, keeps one
 // cluster under the data directory, and starts, recovers and stops it. It knows nothing of the schema, and it never
 // touches a server that it did not start.
+//
+// The data directory holds posrecon.lock, postgres-<major> (the cluster), postgres.log, socket while a server runs, and
+// pgsql-<version> where server programs had to be downloaded.
 package private
 
 import (
@@ -128,6 +131,9 @@ func startServer(ctx context.Context, o Options, run runner, c *cluster) (_ *Ser
 // URL returns the postgres:// URL of the database, for pgx, golang-migrate and psql alike. It holds no secret: who may
 // connect is decided by the permissions of the socket's folder.
 func (s *Server) URL() string { return s.url }
+
+// Done is closed when the server process has ended, by Stop or by accident; after an accident, Stop and start anew.
+func (s *Server) Done() <-chan struct{} { return s.pm.done }
 
 // Stop shuts the server down and gives the data directory free; further calls return the first one's result. ctx
 // bounds the orderly shutdown, after which the server is stopped hard, which loses no committed data either. A ctx that

@@ -184,6 +184,17 @@ func TestStartStopRestart(t *testing.T) {
 	if got := query(t, s.URL(), readKept); got != "here" {
 		t.Errorf("after a restart: %q", got)
 	}
+
+	// An interrupted program hands over a context that has ended; the server still stops in good order.
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Stop(ended); err != nil {
+		t.Error(err)
+	}
+	<-s.Done()
+	if s.pm.err != nil {
+		t.Errorf("the server did not stop in good order: %v", s.pm.err)
+	}
 }
 
 // The URL must do for golang-migrate as it does for pgx.

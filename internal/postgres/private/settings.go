@@ -40,6 +40,8 @@ func settings(more map[string]string) map[string]string {
 
 		// Instants are UTC and zones are arguments; the machine's zone must not change a result.
 		"timezone": "UTC",
+		// So that ps tells whose these processes are.
+		"cluster_name": "posrecon",
 		// One plain log file beside the data, which Start keeps small; the server writes it through its stderr.
 		"logging_collector": "off",
 		"log_destination":   "stderr",

@@ -1,0 +1,103 @@
+package cases
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/shopspring/decimal"
+)
+
+// Sentence is one piece of evidence as it was stored, in both languages.
+type Sentence struct {
+	EN     string `json:"en"`
+	ZH     string `json:"zh"`
+	Source string `json:"source"`
+}
+
+// Case is a case with what the last run said of its order.
+type Case struct {
+	ID         string          `json:"case_id"`
+	Status     string          `json:"status"`
+	Assignee   string          `json:"assignee"`
+	Acquirer   string          `json:"acquirer"`
+	MerchantID string          `json:"merchant_id"`
+	OrderID    string          `json:"order_id"`
+	Outcome    string          `json:"outcome"`
+	Cause      string          `json:"cause,omitempty"`
+	SubCause   string          `json:"sub_cause,omitempty"`
+	Owed       decimal.Decimal `json:"amount_owed"`
+	Excess     decimal.Decimal `json:"amount_excess"`
+	Currency   string          `json:"currency"`
+	Opened     time.Time       `json:"opened"`
+	Evidence   []Sentence      `json:"evidence,omitempty"`
+	Counter    []Sentence      `json:"counter_evidence,omitempty"`
+	History    []Event         `json:"history,omitempty"`
+}
+
+const casesSQL = `
+	SELECT k.case_id, k.status, k.assignee,
+	       COALESCE(v.acquirer, ''), COALESCE(v.merchant_id, ''),
+	       COALESCE((SELECT order_id FROM pos_row AS r WHERE r.order_key = k.order_key AND r.type <> 'VOID' LIMIT 1),
+	                (SELECT order_id FROM settlement_row AS r WHERE r.order_key = k.order_key LIMIT 1), ''),
+	       COALESCE(v.outcome, ''), COALESCE(x.cause, ''), COALESCE(x.sub_cause, ''),
+	       COALESCE(m.amount_owed, 0), COALESCE(m.amount_excess, 0), COALESCE(v.currency, ''),
+	       (SELECT at FROM case_event AS e WHERE e.case_id = k.case_id AND e.seq = 1),
+	       COALESCE(x.evidence, '[]'), COALESCE(x.counter_evidence, '[]')
+	  FROM cases AS k
+	  LEFT JOIN verdict AS v USING (order_key, episode)
+	  LEFT JOIN verdict_money AS m USING (order_key, episode)
+	  LEFT JOIN explanation AS x USING (order_key, episode)`
+
+func scanCase(row pgx.CollectableRow) (Case, error) {
+	var c Case
+	var evidence, counter []byte
+	err := row.Scan(&c.ID, &c.Status, &c.Assignee, &c.Acquirer, &c.MerchantID, &c.OrderID, &c.Outcome, &c.Cause, &c.SubCause,
+		&c.Owed, &c.Excess, &c.Currency, &c.Opened, &evidence, &counter)
+	if err != nil {
+		return c, err
+	}
+	if err := json.Unmarshal(evidence, &c.Evidence); err != nil {
+		return c, err
+	}
+	return c, json.Unmarshal(counter, &c.Counter)
+}
+
+// List returns the cases of a status, or all, those with the most money at stake first.
+func List(ctx context.Context, pool *pgxpool.Pool, status string) ([]Case, error) {
+	rows, err := pool.Query(ctx, casesSQL+`
+	 WHERE $1 IN (k.status, 'all')
+	 ORDER BY abs(COALESCE(m.amount_owed, 0)) + abs(COALESCE(m.amount_excess, 0)) DESC, k.case_id`, status)
+	if err != nil {
+		return nil, fmt.Errorf("list cases: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, scanCase)
+	if err != nil {
+		return nil, fmt.Errorf("list cases: %w", err)
+	}
+	for i := range list {
+		list[i].Evidence, list[i].Counter = nil, nil
+	}
+	return list, nil
+}
+
+// Get returns one case with its evidence and history.
+func Get(ctx context.Context, pool *pgxpool.Pool, id string) (Case, error) {
+	history, err := History(ctx, pool, id)
+	if err != nil {
+		return Case{}, err
+	}
+	rows, err := pool.Query(ctx, casesSQL+` WHERE k.case_id = $1`, id)
+	if err != nil {
+		return Case{}, fmt.Errorf("case %s: %w", id, err)
+	}
+	c, err := pgx.CollectExactlyOneRow(rows, scanCase)
+	if err != nil {
+		return Case{}, fmt.Errorf("case %s: %w", id, err)
+	}
+	c.History = history
+	return c, nil
+}

@@ -1,0 +1,287 @@
+// Package check re-derives every invariant from the stored facts: what a run must have stored is computed again from
+// nothing and compared, row by row. It changes nothing; what it writes on the way is rolled back.
+package check
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/posrecon/posrecon/internal/classify"
+	"github.com/posrecon/posrecon/internal/match"
+)
+
+// Finding is one row that breaks an invariant, or, as a note, one that a person should know of.
+type Finding struct {
+	Invariant string `json:"invariant"`
+	Row       string `json:"row"`    // which row, so that it can be found
+	Detail    string `json:"detail"` // what is wrong with it
+}
+
+// Report is what a check found.
+type Report struct {
+	Violations []Finding `json:"violations"`
+	Notes      []Finding `json:"notes"`
+	Checked    []string  `json:"checked"`
+	More       int       `json:"more"` // findings beyond the limit of each invariant
+}
+
+// perInvariant bounds the findings of one invariant: enough to see what they have in common.
+const perInvariant = 50
+
+// invariant is a statement that selects the rows that break it, as (row, detail), and must select none.
+type invariant struct {
+	name string
+	note bool
+	sql  string
+}
+
+// name of an order in a finding: the ids that a person can search for, from whichever row tells them.
+const orderName = `COALESCE(
+	       (SELECT concat_ws('/', r.acquirer, r.merchant_id, r.type, r.order_id, r.refund_id) FROM pos_row AS r WHERE r.order_key = %[1]s.order_key LIMIT 1),
+	       (SELECT concat_ws('/', r.acquirer, r.merchant_id, r.type, r.order_id, r.refund_id) FROM settlement_row AS r WHERE r.order_key = %[1]s.order_key LIMIT 1),
+	       %[1]s.order_key::text) || CASE WHEN %[1]s.episode > 0 THEN '#' || %[1]s.episode ELSE '' END`
+
+func name(alias string) string { return fmt.Sprintf(orderName, alias) }
+
+// stored are the invariants of what is stored, checked before anything is derived again.
+func stored() []invariant {
+	return []invariant{
+		{name: "every loaded file has as many rows as its entry says", sql: `
+			SELECT f.name || ' (file ' || f.file_id || ')', 'the register says ' || f.rows_loaded || ' rows, the tables hold ' || COALESCE(n.rows, 0)
+			  FROM file AS f
+			  LEFT JOIN (SELECT file_id, count(*) AS rows FROM pos_row GROUP BY file_id
+			              UNION ALL
+			             SELECT file_id, count(*) FROM settlement_row GROUP BY file_id
+			              UNION ALL
+			             SELECT file_id, count(*) FROM payout_row GROUP BY file_id) AS n USING (file_id)
+			 WHERE f.rows_loaded <> COALESCE(n.rows, 0)
+			 ORDER BY f.file_id`},
+		{name: "every rejected line is kept", sql: `
+			SELECT f.name || ' (file ' || f.file_id || ')', 'the register says ' || f.rows_rejected || ' rejected lines, ' || COALESCE(n.lines, 0) || ' are kept'
+			  FROM file AS f
+			  LEFT JOIN (SELECT file_id, count(*) AS lines FROM rejected_line GROUP BY file_id) AS n USING (file_id)
+			 WHERE f.rows_rejected <> COALESCE(n.lines, 0)
+			 ORDER BY f.file_id`},
+		{name: "every row is of a loaded file", sql: `
+			SELECT 'file ' || n.file_id, n.rows || ' rows of a file that the register does not have as loaded'
+			  FROM (SELECT file_id, count(*) AS rows FROM pos_row GROUP BY file_id
+			         UNION ALL
+			        SELECT file_id, count(*) FROM settlement_row GROUP BY file_id) AS n
+			 WHERE NOT EXISTS (SELECT FROM file AS f WHERE f.file_id = n.file_id AND f.state = 'loaded')
+			 ORDER BY n.file_id`},
+		{name: "every row's key is that of the order it names", sql: `
+			WITH told AS (
+			    SELECT order_key, acquirer, merchant_id, file_id, line,
+			           CASE type WHEN 'VOID' THEN 'SALE' ELSE type END AS type,
+			           CASE type WHEN 'VOID' THEN COALESCE(original_order_id, order_id) ELSE order_id END AS order_id,
+			           CASE type WHEN 'REFUND' THEN COALESCE('R' || refund_id, 'A' || amount) ELSE '' END AS part
+			      FROM pos_row
+			     UNION ALL
+			    SELECT order_key, acquirer, merchant_id, file_id, line, type, order_id,
+			           CASE type WHEN 'REFUND' THEN COALESCE('R' || refund_id, 'A' || amount) ELSE '' END
+			      FROM settlement_row
+			)
+			SELECT concat_ws('/', acquirer, merchant_id, type, order_id), 'file ' || file_id || ' line ' || line || ' is stored under the key of another order'
+			  FROM told
+			 WHERE order_key <> encode(substring(sha256(convert_to(concat(
+			           acquirer, chr(31), merchant_id, chr(31), type, chr(31), order_id, chr(31), part, chr(31)), 'UTF8')) FOR 16), 'hex')::uuid
+			 ORDER BY file_id, line
+			 LIMIT 51`},
+		{name: "owed and excess are never both on a row, and received is what arrived and what is in excess", sql: `
+			SELECT ` + name("v") + `, 'due ' || m.amount_due || ', arrived ' || m.amount_arrived || ', owed ' || m.amount_owed || ', excess ' || m.amount_excess || ', received ' || v.received
+			  FROM verdict AS v
+			  JOIN verdict_money AS m USING (order_key, episode)
+			 WHERE m.amount_owed * m.amount_excess <> 0
+			    OR m.amount_due <> m.amount_arrived + m.amount_owed
+			    OR v.received <> m.amount_arrived + m.amount_excess
+			 ORDER BY v.order_key, v.episode`},
+		{name: "no settlement line is claimed twice, nor claimed and unexpected", sql: `
+			SELECT ` + name("v") + `, 'its line is claimed by another verdict as well'
+			  FROM verdict AS v
+			  JOIN verdict AS w
+			    ON (w.order_key, w.episode) = (v.settle_key, v.settle_episode)
+			   AND (w.order_key, w.episode) <> (v.order_key, v.episode)
+			 WHERE w.outcome = 'unexpected_settlement'
+			    OR w.settle_key = v.settle_key AND w.settle_episode = v.settle_episode
+			 ORDER BY v.order_key, v.episode`},
+		{name: "every flagged verdict is explained, and no other but what says why", sql: `
+			SELECT ` + name("v") + `, 'outcome ' || v.outcome || ' without an explanation'
+			  FROM verdict AS v
+			  LEFT JOIN explanation AS x USING (order_key, episode)
+			 WHERE v.outcome NOT IN ('matched', 'pending')
+			   AND x.order_key IS NULL
+			 UNION ALL
+			SELECT ` + name("x") + `, 'an explanation without a verdict to explain'
+			  FROM explanation AS x
+			  LEFT JOIN verdict AS v USING (order_key, episode)
+			 WHERE v.order_key IS NULL
+			    OR v.outcome = 'matched' AND v.match_rule <> 'ambiguous'`},
+		{name: "outcomes that carry a cause have one", sql: `
+			SELECT ` + name("v") + `, 'outcome ' || v.outcome || ', cause ' || COALESCE(x.cause, 'none')
+			  FROM verdict AS v
+			  JOIN explanation AS x USING (order_key, episode)
+			 WHERE (v.outcome IN ('unsettled', 'status_mismatch', 'amount_mismatch')) <> (x.cause IS NOT NULL)
+			 ORDER BY v.order_key, v.episode`},
+		{name: "a case is open exactly when its order needs follow-up and nobody resolved it", sql: `
+			SELECT ` + name("x") + `, 'needs follow-up, its case is ' || COALESCE(k.status, 'not there')
+			  FROM explanation AS x
+			  LEFT JOIN cases AS k USING (order_key, episode)
+			 WHERE x.needs_follow_up
+			   AND COALESCE(k.status, 'none') NOT IN ('open', 'resolved')
+			 UNION ALL
+			SELECT k.case_id, 'is ' || k.status || ' though nothing needs follow-up'
+			  FROM cases AS k
+			  LEFT JOIN explanation AS x USING (order_key, episode)
+			 WHERE k.status = 'open'
+			   AND NOT COALESCE(x.needs_follow_up, false)
+			   AND NOT EXISTS (SELECT FROM case_event AS e WHERE e.case_id = k.case_id AND e.kind = 'reopened' AND e.actor <> 'posrecon')`},
+		{name: "every case has a history that begins with its opening and has no gaps", sql: `
+			SELECT k.case_id, 'its history begins with ' || COALESCE(min(e.kind) FILTER (WHERE e.seq = 1), 'nothing') || ' and has ' || count(e.seq) || ' events up to number ' || COALESCE(max(e.seq), 0)
+			  FROM cases AS k
+			  LEFT JOIN case_event AS e USING (case_id)
+			 GROUP BY k.case_id
+			HAVING min(e.kind) FILTER (WHERE e.seq = 1) IS DISTINCT FROM 'opened'
+			    OR count(e.seq) <> max(e.seq)
+			 ORDER BY k.case_id`},
+		{name: "files that earlier runs held back or refused", note: true, sql: `
+			SELECT name, state || ': ' || reason
+			  FROM file
+			 WHERE state <> 'loaded'
+			 ORDER BY name, sha256`},
+		{name: "lines that were rejected", note: true, sql: `
+			SELECT f.name || ':' || r.line, concat_ws(' ', NULLIF(r.field, ''), quote_literal(r.value)) || ': ' || r.rule
+			  FROM rejected_line AS r
+			  JOIN file AS f USING (file_id)
+			 ORDER BY f.file_date, f.sha256, r.line`},
+		{name: "voids that name no sale", note: true, sql: `
+			SELECT concat_ws('/', r.acquirer, r.merchant_id, r.order_id), 'voids ' || COALESCE(r.original_order_id, r.order_id) || ', which no POS log has (' || f.name || ':' || r.line || ')'
+			  FROM pos_row AS r
+			  JOIN file AS f USING (file_id)
+			 WHERE r.type = 'VOID'
+			   AND r.status = 'SUCCESS'
+			   AND f.replaced_by IS NULL
+			   AND NOT EXISTS (SELECT FROM pos_row AS s JOIN file AS g USING (file_id) WHERE s.order_key = r.order_key AND s.type = 'SALE' AND g.replaced_by IS NULL)
+			 ORDER BY f.file_date, f.sha256, r.line`},
+		{name: "files that replace others, and what differs", note: true, sql: `
+			SELECT f.name, 'replaced by ' || g.name || ': ' || f.rows_loaded || ' rows before, ' || g.rows_loaded || ' now'
+			  FROM file AS f
+			  JOIN file AS g ON g.file_id = f.replaced_by
+			 ORDER BY f.file_date, f.sha256`},
+		{name: "files that were loaded since the last run and are not decided yet", note: true, sql: `
+			SELECT name, 'say posrecon run' FROM file WHERE NOT decided AND state = 'loaded' ORDER BY name, sha256`},
+	}
+}
+
+// derived compares the stored verdicts and explanations with those that Decide and Explain derived again. Keys of files
+// that no run has decided yet are left out: nothing can be stored of them.
+func derived() []invariant {
+	// Every column of a verdict, as text, with its name: what differs is named.
+	return []invariant{
+		{name: "stored verdicts are what the facts say", sql: `
+			SELECT ` + name("v") + `,
+			       (SELECT string_agg(s.key || ' stored ' || COALESCE(s.value, 'none') || ', derived ' || COALESCE(d.value, 'none'), '; ' ORDER BY s.key)
+			          FROM jsonb_each_text(to_jsonb(v)) AS s
+			          JOIN jsonb_each_text(to_jsonb(w)) AS d USING (key)
+			         WHERE s.value IS DISTINCT FROM d.value)
+			  FROM stored_verdict AS v
+			  JOIN verdict AS w USING (order_key, episode)
+			 WHERE v IS DISTINCT FROM w
+			   AND v.order_key NOT IN (SELECT order_key FROM undecided)
+			 UNION ALL
+			SELECT ` + name("v") + `, 'stored as ' || v.outcome || ', but the facts tell of no such order or line'
+			  FROM stored_verdict AS v
+			  LEFT JOIN verdict AS w USING (order_key, episode)
+			 WHERE w.order_key IS NULL
+			   AND v.order_key NOT IN (SELECT order_key FROM undecided)
+			 UNION ALL
+			SELECT ` + name("w") + `, 'the facts say ' || w.outcome || ', but no verdict is stored'
+			  FROM verdict AS w
+			  LEFT JOIN stored_verdict AS v USING (order_key, episode)
+			 WHERE v.order_key IS NULL
+			   AND w.order_key NOT IN (SELECT order_key FROM undecided)`},
+		{name: "stored explanations are what the evidence says", sql: `
+			SELECT ` + name("x") + `, concat_ws(' ', 'stored', x.sub_cause, x.confidence, x.incident_id, x.needs_follow_up, ', derived', y.sub_cause, y.confidence, y.incident_id, y.needs_follow_up)
+			  FROM stored_explanation AS x
+			  FULL JOIN explanation AS y USING (order_key, episode)
+			 WHERE x IS DISTINCT FROM y
+			   AND NOT EXISTS (SELECT FROM undecided)`},
+	}
+}
+
+// Run checks everything at the rules' as-of. It must run in a transaction that is rolled back.
+func Run(ctx context.Context, tx pgx.Tx, rules match.Rules) (Report, error) {
+	report := Report{Violations: []Finding{}, Notes: []Finding{}}
+	for _, inv := range stored() {
+		if err := report.look(ctx, tx, inv); err != nil {
+			return Report{}, err
+		}
+	}
+	for _, sql := range []string{
+		`CREATE TEMP TABLE stored_verdict ON COMMIT DROP AS SELECT * FROM verdict`,
+		`CREATE TEMP TABLE stored_explanation ON COMMIT DROP AS SELECT * FROM explanation`,
+		`CREATE TEMP TABLE undecided ON COMMIT DROP AS
+		 SELECT DISTINCT order_key FROM pos_row JOIN file AS f USING (file_id) WHERE NOT f.decided
+		  UNION
+		 SELECT DISTINCT order_key FROM settlement_row JOIN file AS f USING (file_id) WHERE NOT f.decided`,
+		// The row type of a view or copy differs from the table's: compare by the same type.
+		`ANALYZE stored_verdict`,
+	} {
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			return Report{}, fmt.Errorf("prepare the check: %w", err)
+		}
+	}
+	if _, err := match.Decide(ctx, tx, match.Scope{All: true}, rules); err != nil {
+		return Report{}, fmt.Errorf("derive verdicts again: %w", err)
+	}
+	if err := classify.Explain(ctx, tx, classify.Rules{AsOf: rules.AsOf, Zone: rules.Zone, Acquirers: rules.Acquirers}); err != nil {
+		return Report{}, fmt.Errorf("derive explanations again: %w", err)
+	}
+	for _, inv := range derived() {
+		if err := report.look(ctx, tx, inv); err != nil {
+			return Report{}, err
+		}
+	}
+	differences, err := match.PayoutDifferences(ctx, tx, false)
+	if err != nil {
+		return Report{}, err
+	}
+	for i, p := range differences {
+		if i == perInvariant {
+			report.More += len(differences) - i
+			break
+		}
+		report.Notes = append(report.Notes, Finding{"payouts that do not tie with their lines", p.Acquirer + "/" + p.PayoutID,
+			fmt.Sprintf("amount %s %s, %d lines net %s, difference %s (%s)", p.Amount.StringFixed(2), p.Currency, p.Lines, p.Net.StringFixed(2), p.Difference.StringFixed(2), p.Source)})
+	}
+	return report, nil
+}
+
+// look runs one invariant and notes what it selects.
+func (r *Report) look(ctx context.Context, tx pgx.Tx, inv invariant) error {
+	rows, err := tx.Query(ctx, inv.sql)
+	if err != nil {
+		return fmt.Errorf("check that %s: %w", inv.name, err)
+	}
+	f := Finding{Invariant: inv.name}
+	n := 0
+	_, err = pgx.ForEachRow(rows, []any{&f.Row, &f.Detail}, func() error {
+		switch n++; {
+		case n > perInvariant:
+			r.More++
+		case inv.note:
+			r.Notes = append(r.Notes, f)
+		default:
+			r.Violations = append(r.Violations, f)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("check that %s: %w", inv.name, err)
+	}
+	if !inv.note {
+		r.Checked = append(r.Checked, inv.name)
+	}
+	return nil
+}
