@@ -3,7 +3,8 @@ BEGIN;
 CREATE TABLE file (
     file_id        integer GENERATED ALWAYS AS IDENTITY,
     sha256         text NOT NULL,
-    name           text NOT NULL,
+    name           text NOT NULL,              -- the smallest of its names
+    names          text[] NOT NULL,            -- every name under which the bytes were offered
     state          text NOT NULL,
     reason         text NOT NULL DEFAULT '',   -- why it was held back or refused, in words for a clerk
     reason_code    text NOT NULL DEFAULT '',
@@ -31,6 +32,7 @@ CREATE TABLE file (
     decided        boolean NOT NULL DEFAULT false, -- whether a completed run has looked at its rows
     CONSTRAINT file_has_an_id PRIMARY KEY (file_id),
     CONSTRAINT file_is_its_bytes UNIQUE (sha256),
+    CONSTRAINT file_name_is_one_of_its_names CHECK (name = ANY (names)),
     CONSTRAINT file_sha256_is_hex CHECK (sha256 ~ '^[0-9a-f]{64}$'),
     CONSTRAINT file_state_is_known CHECK (state IN ('loaded', 'held', 'refused')),
     CONSTRAINT file_kind_is_known CHECK (kind IN ('', 'pos_log', 'settlement', 'payout')),
@@ -39,7 +41,7 @@ CREATE TABLE file (
     CONSTRAINT file_counts_its_rows CHECK (rows_read = rows_loaded + rows_rejected),
     CONSTRAINT file_does_not_replace_itself CHECK (replaced_by <> file_id)
 );
-CREATE INDEX file_by_name ON file (name, kind, acquirer, file_date);
+CREATE INDEX file_by_date ON file (kind, acquirer, file_date);
 CREATE INDEX file_not_decided ON file (file_id) WHERE NOT decided;
 
 -- Bad input is data: every rejected line with what was wrong; raw is masked where it held personal data.

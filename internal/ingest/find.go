@@ -29,13 +29,21 @@ const (
 // candidate is a file that was found, identified by its bytes.
 type candidate struct {
 	path        string
-	name        string // base name
+	name        string // base name, the smallest where the bytes are offered under several
+	names       []string
 	folder      string // id of the acquirer whose folder it lies in, "" for none
 	size        int64
-	modified    time.Time
 	sha256      string
 	source      source
 	sendsTotals bool // its last lines state control totals
+}
+
+// alsoNamed notes a further name of the same bytes.
+func (c *candidate) alsoNamed(name string) {
+	if !slices.Contains(c.names, name) {
+		c.names = append(c.names, name)
+		c.name = min(c.name, name)
+	}
 }
 
 // find lists the regular files under paths, each once, in the order of their paths. Hidden files and those that a
@@ -47,8 +55,8 @@ func find(paths []string, acquirers recon.Acquirers) ([]candidate, error) {
 			return fmt.Errorf("more than %d files: name fewer folders", maxFiles)
 		}
 		found = append(found, candidate{
-			path: path, name: filepath.Base(path), folder: folderAcquirer(root, path, acquirers),
-			size: info.Size(), modified: info.ModTime(),
+			path: path, name: filepath.Base(path), names: []string{filepath.Base(path)}, folder: folderAcquirer(root, path, acquirers),
+			size: info.Size(),
 		})
 		return nil
 	}
@@ -147,7 +155,7 @@ func (c *candidate) identify(zone *time.Location) error {
 		return fmt.Errorf("read input: %w", err)
 	}
 	if r, err := statement.Open(bytes.NewReader(head.Bytes()), statement.Options{Zone: zone}); err == nil {
-		c.source = source{kind: r.Kind(), acquirer: cmp.Or(strings.ToLower(r.Meta().Acquirer), c.folder)}
+		c.source = source{kind: r.Kind(), acquirer: cmp.Or(firstAcquirer(r), strings.ToLower(r.Meta().Acquirer), c.folder)}
 	}
 	n, err := io.Copy(io.MultiWriter(h, tail), io.LimitReader(f, maxFileBytes+1))
 	n += int64(head.Len())
@@ -166,6 +174,25 @@ func (c *candidate) identify(zone *time.Location) error {
 		}
 	}
 	return nil
+}
+
+// firstAcquirer returns the acquirer that the first readable row of a settlement or payout file names in its own
+// column, "" where it has none.
+func firstAcquirer(r *statement.Reader) string {
+	if r.Kind() == recon.KindPOSLog || !slices.Contains(r.Columns(), "acquirer") {
+		return ""
+	}
+	for {
+		rec, err := r.Next()
+		switch {
+		case err != nil:
+			return ""
+		case rec.Settlement != nil:
+			return rec.Settlement.Acquirer
+		case rec.Payout != nil:
+			return rec.Payout.Acquirer
+		}
+	}
 }
 
 // tailWriter keeps the last tailBytes of what is written to it.

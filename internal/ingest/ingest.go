@@ -143,10 +143,16 @@ func Paths(ctx context.Context, pool *pgxpool.Pool, paths []string, opt Options)
 	group := map[string]int{}
 	var groups [][]int
 	for i, f := range files {
-		if _, ok := first[f.sha256]; ok {
+		if j, ok := first[f.sha256]; ok {
+			files[j].alsoNamed(f.name)
 			continue
 		}
 		first[f.sha256] = i
+	}
+	for i, f := range files {
+		if first[f.sha256] != i {
+			continue
+		}
 		g, ok := group[f.name]
 		if !ok {
 			g = len(groups)
@@ -177,7 +183,10 @@ func Paths(ctx context.Context, pool *pgxpool.Pool, paths []string, opt Options)
 			}
 		}
 	}
-	return report, err
+	if err != nil {
+		return report, err
+	}
+	return report, l.partitions.Analyze(ctx)
 }
 
 // inParallel calls do for 0 … n-1, at most parallel at a time, in that order of starting, and stops at the first error.

@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -113,10 +114,8 @@ func (l *loader) known(ctx context.Context, c candidate) (*File, error) {
 		report.Date = recon.DateFromUTC(*date).String()
 	}
 	if state == string(Loaded) {
-		// Of several names the smallest is kept, so that evidence does not depend on which came first in a night.
-		_, err := l.pool.Exec(ctx, `UPDATE file SET name = $2 WHERE sha256 = $1 AND NOT decided AND name > $2`, c.sha256, c.name)
 		report.State, report.Reason = Known, ""
-		return report, err
+		return report, l.noteNames(ctx, c)
 	}
 	mayLoadNow := version < readerVersion ||
 		code == codeTotals && l.opt.AcceptTotals ||
@@ -128,6 +127,28 @@ func (l *loader) known(ctx context.Context, c candidate) (*File, error) {
 	}
 	_, err = l.pool.Exec(ctx, `DELETE FROM file WHERE sha256 = $1 AND state <> 'loaded'`, c.sha256)
 	return nil, err
+}
+
+// noteNames adds the names of bytes that are loaded already. A correction may name the original by any of them. Of
+// several names the smallest is shown, so that evidence does not depend on which came first in a night.
+func (l *loader) noteNames(ctx context.Context, c candidate) error {
+	return postgres.Transact(ctx, l.pool, func(tx pgx.Tx) (bool, error) {
+		var id int32
+		err := tx.QueryRow(ctx, `
+			UPDATE file
+			   SET names = ARRAY(SELECT DISTINCT unnest(names || $2::text[]) ORDER BY 1),
+			       name = CASE WHEN decided THEN name ELSE least(name, $3) END
+			 WHERE sha256 = $1
+			   AND NOT names @> $2::text[]
+			RETURNING file_id`, c.sha256, c.names, c.name).Scan(&id)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		return true, resolveReplacements(ctx, tx, id)
+	})
 }
 
 // loadRows moves the file's rows into the fact tables within tx and finishes its register entry.
@@ -254,10 +275,11 @@ func (l *loader) parse(ctx context.Context, entry *register, reader *statement.R
 	}
 }
 
-// values returns what to copy for a record; not ok where no acquirer is known for it.
+// values returns what to copy for a record; not ok where no acquirer is known for it. Acquirers' ids are lower case.
 func (l *loader) values(entry *register, rec statement.Record) (values []any, day recon.Date, ok bool) {
 	switch {
 	case rec.POS != nil:
+		rec.POS.Acquirer = strings.ToLower(rec.POS.Acquirer)
 		values, day = l.posValues(entry.fileID, rec.POS)
 		entry.seeOwnDate(recon.DateOf(rec.POS.TxnTime, l.opt.Zone))
 		entry.hasCodes = entry.hasCodes || rec.POS.ResponseCode != ""
@@ -267,6 +289,8 @@ func (l *loader) values(entry *register, rec statement.Record) (values []any, da
 		if rec.Settlement.Acquirer == "" {
 			rec.Settlement.Acquirer = entry.acquirer
 		}
+		rec.Settlement.Acquirer = strings.ToLower(rec.Settlement.Acquirer)
+		entry.seeAcquirer(rec.Settlement.Acquirer)
 		if rec.Settlement.Acquirer == "" {
 			return nil, day, false
 		}
@@ -278,6 +302,8 @@ func (l *loader) values(entry *register, rec statement.Record) (values []any, da
 		if rec.Payout.Acquirer == "" {
 			rec.Payout.Acquirer = entry.acquirer
 		}
+		rec.Payout.Acquirer = strings.ToLower(rec.Payout.Acquirer)
+		entry.seeAcquirer(rec.Payout.Acquirer)
 		if rec.Payout.Acquirer == "" {
 			return nil, day, false
 		}

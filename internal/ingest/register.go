@@ -33,6 +33,8 @@ type register struct {
 	acquirer   string
 	date       recon.Date // the file's own date
 	lastOwn    recon.Date // the latest date that its rows carry, for a file that states none
+	rowsOf     string     // the acquirer that all its rows name
+	severalOf  bool       // its rows name several
 	exportedAt time.Time
 	statusTime time.Time
 	replaces   string
@@ -47,10 +49,10 @@ type register struct {
 // begin takes the bytes' place in the register; whoever comes second waits and finds them known.
 func (e *register) begin(ctx context.Context, tx pgx.Tx) error {
 	err := tx.QueryRow(ctx, `
-		INSERT INTO file (sha256, name, state, reason, size_bytes, reader_version)
-		VALUES ($1, $2, 'held', 'being loaded', $3, $4)
+		INSERT INTO file (sha256, name, names, state, reason, size_bytes, reader_version)
+		VALUES ($1, $2, $3, 'held', 'being loaded', $4, $5)
 		ON CONFLICT (sha256) DO NOTHING
-		RETURNING file_id`, e.sha256, e.name, e.size, readerVersion).Scan(&e.fileID)
+		RETURNING file_id`, e.sha256, e.name, e.names, e.size, readerVersion).Scan(&e.fileID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return errKnown
 	}
@@ -89,6 +91,18 @@ func (l *loader) nameAcquirer(e *register, r *statement.Reader) error {
 		reason: "no acquirer: write '# acquirer: NAME' before the header, or put the file into a folder of the acquirer's name"}
 }
 
+// seeAcquirer notes the acquirer of a settlement line or payout. Rows outrank metadata and folder: a file whose rows all
+// name one acquirer is that one's, whatever it says of itself.
+func (e *register) seeAcquirer(id string) {
+	switch {
+	case id == "" || id == e.rowsOf:
+	case e.rowsOf == "":
+		e.rowsOf = id
+	default:
+		e.severalOf = true
+	}
+}
+
 // seeDate notes the business date of a loaded row.
 func (e *register) seeDate(d recon.Date) {
 	if e.firstDate.IsZero() || d.Before(e.firstDate) {
@@ -123,6 +137,9 @@ func (e *register) ownDate(meta statement.Meta, zone *time.Location) recon.Date 
 // sent them. A difference is explained only by a rejected line whose amount cannot be read, and then the count must tie.
 func (l *loader) checkTotals(e *register, r *statement.Reader) error {
 	e.date = e.ownDate(r.Meta(), l.opt.Zone)
+	if e.rowsOf != "" && !e.severalOf {
+		e.acquirer = e.rowsOf
+	}
 	if e.date.IsZero() {
 		// A file without a row and without a date of its own tells nothing of any day; its place in the register is all.
 		e.date = recon.NewDate(1970, 1, 1)
@@ -166,11 +183,12 @@ func (e *register) finishLoaded(ctx context.Context, tx pgx.Tx, further Further)
 		err := tx.QueryRow(ctx, `
 			SELECT sha256
 			  FROM file
-			 WHERE (name, kind, acquirer, file_date) = ($1, $2, $3, $4)
+			 WHERE (kind, acquirer, file_date) = ($2, $3, $4)
+			   AND names && $1
 			   AND state = 'loaded'
 			   AND file_id <> $5
 			 ORDER BY replaced_by IS NOT NULL, file_id DESC
-			 LIMIT 1`, e.name, string(e.kind), e.acquirer, e.date.UTC(), e.fileID).Scan(&before)
+			 LIMIT 1`, e.names, string(e.kind), e.acquirer, e.date.UTC(), e.fileID).Scan(&before)
 		switch {
 		case errors.Is(err, pgx.ErrNoRows):
 		case err != nil:
@@ -184,7 +202,11 @@ func (e *register) finishLoaded(ctx context.Context, tx pgx.Tx, further Further)
 	if err := e.finish(ctx, tx, held{state: Loaded}); err != nil {
 		return err
 	}
-	// What this file replaces, and what already waits to replace it. Both are decided again.
+	return resolveReplacements(ctx, tx, e.fileID)
+}
+
+// resolveReplacements finds what a file replaces, and what already waits to replace it. Both are decided again.
+func resolveReplacements(ctx context.Context, tx pgx.Tx, fileID int32) error {
 	_, err := tx.Exec(ctx, `
 		UPDATE file AS original
 		   SET replaced_by = correction.file_id,
@@ -197,9 +219,9 @@ func (e *register) finishLoaded(ctx context.Context, tx pgx.Tx, further Further)
 		   AND original.replaced_by IS NULL
 		   AND correction.replaces <> ''
 		   AND (correction.replaces = original.sha256
-		        OR correction.replaces = original.name
+		        OR correction.replaces = ANY (original.names)
 		           AND (correction.kind, correction.acquirer, correction.file_date) = (original.kind, original.acquirer, original.file_date))`,
-		e.fileID)
+		fileID)
 	return err
 }
 

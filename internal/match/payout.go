@@ -30,57 +30,62 @@ func PayoutDifferences(ctx context.Context, tx pgx.Tx, onlyNew bool) ([]PayoutDi
 	touched := `SELECT acquirer, last_id FROM payout_state`
 	if onlyNew {
 		touched = `
-		    SELECT y.acquirer, y.last_id
-		      FROM payout_row AS p
-		      JOIN file AS f USING (file_id)
-		      JOIN payout_state AS y ON y.acquirer = p.acquirer AND y.payout_id = p.payout_id
-		     WHERE NOT f.decided
-		     UNION
-		    SELECT y.acquirer, y.last_id
-		      FROM settlement_row AS r
-		      JOIN file AS f USING (file_id)
-		      JOIN payout_state AS y ON y.acquirer = r.acquirer AND y.payout_id = r.payout_id
-		     WHERE NOT f.decided
-		       AND r.business_date BETWEEN (SELECT min(first_date) FROM file WHERE NOT decided AND kind = 'settlement')
-		                               AND (SELECT max(last_date) FROM file WHERE NOT decided AND kind = 'settlement')`
+		SELECT y.acquirer, y.last_id
+		  FROM payout_state AS y
+		  JOIN (SELECT p.acquirer, p.payout_id
+		          FROM payout_row AS p
+		          JOIN file AS f USING (file_id)
+		         WHERE NOT f.decided
+		         UNION
+		        SELECT r.acquirer, r.payout_id
+		          FROM settlement_row AS r
+		          JOIN file AS f USING (file_id)
+		         WHERE NOT f.decided
+		           AND r.payout_id IS NOT NULL
+		           AND r.business_date BETWEEN (SELECT min(first_date) FROM file WHERE NOT decided AND kind = 'settlement')
+		                                   AND (SELECT max(last_date) FROM file WHERE NOT decided AND kind = 'settlement')
+		       ) AS told ON told.acquirer = y.acquirer AND told.payout_id = y.payout_id`
+	}
+	// In steps with statistics of their own: guessed together, their sizes make the planner loop over every line.
+	for _, sql := range []string{
+		`CREATE TEMP TABLE tied_payout ON COMMIT DROP AS
+		 SELECT DISTINCT y.acquirer, y.last_id, y.payout_id
+		   FROM payout_state AS y
+		   JOIN (` + touched + `) AS t ON t.acquirer = y.acquirer AND t.last_id = y.last_id`,
+		`ANALYZE tied_payout`,
+		`CREATE TEMP TABLE tied_net ON COMMIT DROP AS
+		 SELECT acquirer, last_id, currency, count(*) AS lines, sum(CASE type WHEN 'REFUND' THEN -net ELSE net END) AS net
+		   FROM (SELECT t.acquirer, t.last_id, r.type, r.currency, COALESCE(r.net_amount, r.amount - COALESCE(r.fee, 0)) AS net
+		           FROM tied_payout AS t
+		           JOIN settlement_row AS r ON r.payout_id = t.payout_id AND r.acquirer = t.acquirer
+		           JOIN file AS f ON f.file_id = r.file_id AND f.replaced_by IS NULL
+		          WHERE r.status = 'SETTLED'
+		            AND NOT EXISTS (SELECT FROM settlement_merged AS g WHERE g.order_key = r.order_key)
+		          UNION ALL
+		         SELECT t.acquirer, t.last_id, s.type, s.currency, COALESCE(s.net_amount, s.amount - COALESCE(s.fee, 0))
+		           FROM tied_payout AS t
+		           JOIN standing_line AS s ON s.payout_id = t.payout_id AND s.acquirer = t.acquirer
+		          WHERE s.status = 'SETTLED') AS line
+		  GROUP BY acquirer, last_id, currency`,
+	} {
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			return nil, fmt.Errorf("tie payouts with their lines: %w", err)
+		}
 	}
 	rows, err := tx.Query(ctx, `
-		WITH touched AS (`+touched+`
-		), member AS (
-		    SELECT y.acquirer, y.last_id, y.payout_id
-		      FROM payout_state AS y
-		      JOIN (SELECT DISTINCT acquirer, last_id FROM touched) AS t USING (acquirer, last_id)
-		), standing AS (
-		    SELECT m.acquirer, m.last_id, r.type, r.currency, COALESCE(r.net_amount, r.amount - COALESCE(r.fee, 0)) AS net
-		      FROM member AS m
-		      JOIN settlement_row AS r ON r.payout_id = m.payout_id AND r.acquirer = m.acquirer
-		      JOIN file AS f ON f.file_id = r.file_id AND f.replaced_by IS NULL
-		     WHERE r.status = 'SETTLED'
-		       AND NOT EXISTS (SELECT FROM settlement_merged AS g WHERE g.order_key = r.order_key)
-		     UNION ALL
-		    SELECT m.acquirer, m.last_id, s.type, s.currency, COALESCE(s.net_amount, s.amount - COALESCE(s.fee, 0))
-		      FROM member AS m
-		      JOIN standing_line AS s ON s.payout_id = m.payout_id AND s.acquirer = m.acquirer
-		     WHERE s.status = 'SETTLED'
-		), tied AS (
-		    SELECT y.acquirer, y.payout_id, y.merchant_id, y.currency, y.amount, y.file_id, y.line,
-		           count(s.net) AS lines,
-		           COALESCE(sum(CASE s.type WHEN 'REFUND' THEN -s.net ELSE s.net END), 0) AS net
-		      FROM payout_state AS y
-		      JOIN (SELECT DISTINCT acquirer, last_id FROM member) AS t ON t.acquirer = y.acquirer AND t.last_id = y.payout_id
-		      LEFT JOIN standing AS s ON s.acquirer = y.acquirer AND s.last_id = y.payout_id AND s.currency = y.currency
-		     GROUP BY y.acquirer, y.payout_id, y.merchant_id, y.currency, y.amount, y.file_id, y.line
-		)
-		SELECT t.acquirer, t.payout_id, t.merchant_id, t.currency, t.amount, t.lines, t.net, t.amount - t.net, f.name || ':' || t.line
-		  FROM tied AS t
-		  JOIN file AS f USING (file_id)
-		 WHERE t.amount <> t.net
+		SELECT y.acquirer, y.payout_id, y.merchant_id, y.currency, y.amount, COALESCE(n.lines, 0), COALESCE(n.net, 0),
+		       y.amount - COALESCE(n.net, 0), f.name || ':' || y.line
+		  FROM payout_state AS y
+		  JOIN tied_payout AS t ON t.acquirer = y.acquirer AND t.payout_id = y.payout_id AND t.last_id = y.payout_id
+		  JOIN file AS f ON f.file_id = y.file_id
+		  LEFT JOIN tied_net AS n ON n.acquirer = y.acquirer AND n.last_id = y.payout_id AND n.currency = y.currency
+		 WHERE y.amount <> COALESCE(n.net, 0)
 		   AND EXISTS (SELECT
 		                 FROM file AS g
 		                WHERE g.kind = 'settlement'
 		                  AND g.has_payouts
-		                  AND g.acquirer IN (t.acquirer, ''))
-		 ORDER BY t.acquirer, t.payout_id`)
+		                  AND g.acquirer IN (y.acquirer, ''))
+		 ORDER BY y.acquirer, y.payout_id`)
 	if err != nil {
 		return nil, fmt.Errorf("tie payouts with their lines: %w", err)
 	}

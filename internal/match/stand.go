@@ -121,6 +121,7 @@ func (d *decision) standSlow(ctx context.Context) error {
 		        min(file_date) AS file_date,
 		        (array_agg(sha256 ORDER BY file_date, sha256, line))[1] AS sha256,
 		        (array_agg(name ORDER BY file_date, sha256, line))[1] AS name,
+		        max(ARRAY[file_date::text, sha256, to_char(line, 'FM0000000000')]) AS last_seen,
 		        bool_and(exported_at IS NOT NULL) AS exported,
 		        min(exported_at) AS first_export,
 		        max(exported_at) AS last_export,
@@ -133,7 +134,7 @@ func (d *decision) standSlow(ctx context.Context) error {
 
 		// What stands of an order's rows. A final status beats PENDING and UNKNOWN. FAILED gives way to a SUCCESS that
 		// was exported later; one SUCCESS gives way to a REVERSED or CLOSED of the same amount. Two finals left over
-		// are a duplicate, shown by its SUCCESS that was seen first.
+		// are a duplicate, shown by its SUCCESS that was seen first; of two that are not final the newest speaks.
 		`CREATE TEMP TABLE pos_stands ON COMMIT DROP AS
 		 WITH kept AS (
 		     SELECT f.*
@@ -169,7 +170,7 @@ func (d *decision) standSlow(ctx context.Context) error {
 		   FROM kept
 		  ORDER BY order_key, episode,
 		           status = 'SUCCESS' DESC,
-		           CASE WHEN NOT final THEN file_date END DESC NULLS LAST,
+		           CASE WHEN NOT final THEN last_seen END DESC NULLS LAST,
 		           file_date, sha256, line`,
 
 		`DELETE FROM pos_merged AS m `+d.usingDirty("m"),
@@ -201,7 +202,7 @@ func (d *decision) standSlow(ctx context.Context) error {
 		        min(file_date) AS file_date,
 		        (array_agg(sha256 ORDER BY file_date, sha256, line))[1] AS sha256,
 		        (array_agg(name ORDER BY file_date, sha256, line))[1] AS name,
-		        (array_agg(business_date ORDER BY file_date DESC, sha256 DESC, line DESC))[1] AS business_date,
+		        (array_agg(business_date ORDER BY txn_time IS NOT NULL DESC, file_date DESC, sha256 DESC, line DESC))[1] AS business_date,
 		        `+settleValues+settleDiffers+`
 		   FROM slow_settle
 		  GROUP BY order_key, episode, amount, currency, status, settle_date, fact_txn, type, acquirer, merchant_id, order_id, refund_id`,

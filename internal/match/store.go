@@ -95,6 +95,10 @@ func (d *decision) store(ctx context.Context) error {
 		return err
 	}
 	d.result.Decided = stored
+	// The explanations join verdicts with themselves: a plan made for an empty table would loop over them for hours.
+	if err := d.run(ctx, `ANALYZE verdict`); err != nil {
+		return err
+	}
 	// What had candidates and got none of them is ambiguous; its outcome is what it would be without them.
 	return d.run(ctx, `
 		UPDATE verdict AS v

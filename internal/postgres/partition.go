@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,12 +21,12 @@ const partitionLock int64 = runLock + 1
 type Partitions struct {
 	pool *pgxpool.Pool
 	mu   sync.Mutex
-	made map[string]bool
+	used map[string]bool
 }
 
 // NewPartitions returns a maker of partitions in pool's database.
 func NewPartitions(pool *pgxpool.Pool) *Partitions {
-	return &Partitions{pool: pool, made: map[string]bool{}}
+	return &Partitions{pool: pool, used: map[string]bool{}}
 }
 
 // Ensure makes the partition of table (pos_row or settlement_row) that holds date. It works on a connection of its
@@ -37,7 +39,7 @@ func (p *Partitions) Ensure(ctx context.Context, table string, date recon.Date) 
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.made[name] {
+	if p.used[name] {
 		return nil
 	}
 	err := pgx.BeginFunc(ctx, p.pool, func(tx pgx.Tx) error {
@@ -58,6 +60,19 @@ func (p *Partitions) Ensure(ctx context.Context, table string, date recon.Date) 
 	if err != nil {
 		return fmt.Errorf("make partition %s: %w", name, err)
 	}
-	p.made[name] = true
+	p.used[name] = true
+	return nil
+}
+
+// Analyze refreshes the planner's statistics of the partitions that rows went into: the decision follows at once, and
+// autovacuum would come too late.
+func (p *Partitions) Analyze(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(p.used)) {
+		if _, err := p.pool.Exec(ctx, "ANALYZE "+name); err != nil {
+			return fmt.Errorf("analyze %s: %w", name, err)
+		}
+	}
 	return nil
 }

@@ -89,7 +89,8 @@ func (s *server) makeTemplate() (_ string, err error) {
 			return err
 		}
 		var whole bool
-		err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1 AND datistemplate)`, name).Scan(&whole)
+		err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1 AND datistemplate)`,
+			name).Scan(&whole)
 		if err != nil || whole {
 			return err
 		}
@@ -150,8 +151,12 @@ func (s *server) prune(ctx context.Context) error {
 		}
 	}
 	return s.with(ctx, func(conn *pgx.Conn) error {
-		rows, _ := conn.Query(ctx, `SELECT datname FROM pg_database WHERE starts_with(datname, $1) AND datistemplate ORDER BY oid DESC OFFSET $2`,
-			templatePrefix, keepTemplates)
+		rows, _ := conn.Query(ctx, `
+			SELECT datname
+			FROM pg_database
+			WHERE starts_with(datname, $1) AND datistemplate
+			ORDER BY oid DESC
+			OFFSET $2`, templatePrefix, keepTemplates)
 		templates, err := pgx.CollectRows(rows, pgx.RowTo[string])
 		if err != nil {
 			return fmt.Errorf("list old templates: %w", err)

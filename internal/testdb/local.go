@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/posrecon/posrecon/internal/postgres/private"
@@ -40,16 +41,13 @@ func attachLocal(ctx context.Context, dir string) (string, func(context.Context)
 	o := localOptions(dir)
 	stop := func(ctx context.Context) error { return private.Halt(ctx, o) }
 	urlFile := filepath.Join(dir, "url")
-	if url, err := os.ReadFile(urlFile); err == nil && ping(ctx, string(url)) == nil {
-		return string(url), stop, nil
+	if url, err := os.ReadFile(urlFile); err == nil {
+		up, err := running(ctx, string(url))
+		if up || err != nil {
+			return string(url), stop, err
+		}
 	}
-	if err := discardCrashed(ctx, o); err != nil {
-		return "", nil, err
-	}
-	s, err := private.Start(ctx, o)
-	if errors.Is(err, private.ErrNoPrograms) {
-		return "", nil, fmt.Errorf("%w: %w", errAbsent, err)
-	}
+	s, err := startLocal(ctx, o)
 	if err != nil {
 		return "", nil, err
 	}
@@ -58,6 +56,39 @@ func attachLocal(ctx context.Context, dir string) (string, func(context.Context)
 	}
 	s.Leave()
 	return s.URL(), stop, nil
+}
+
+// running tells whether a server listens at url. One that does but is busy is waited for: others are using it.
+func running(ctx context.Context, url string) (bool, error) {
+	for {
+		err := ping(ctx, url)
+		if err == nil {
+			return true, nil
+		}
+		if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) {
+			return false, nil
+		}
+		select {
+		case <-ctx.Done():
+			return false, fmt.Errorf("the tests' server does not answer (%w): %w", context.Cause(ctx), err)
+		case <-time.After(readyPoll):
+		}
+	}
+}
+
+// startLocal starts a server on the data of earlier runs, or on none where that data is of no use any more.
+func startLocal(ctx context.Context, o private.Options) (*private.Server, error) {
+	if err := discardCrashed(ctx, o); err != nil {
+		return nil, err
+	}
+	s, err := private.Start(ctx, o)
+	if errors.Is(err, private.ErrNoPrograms) && os.RemoveAll(o.DataDir) == nil {
+		s, err = private.Start(ctx, o) // the data may have been of a version that was uninstalled
+	}
+	if errors.Is(err, private.ErrNoPrograms) {
+		return nil, fmt.Errorf("%w: %w", errAbsent, err)
+	}
+	return s, err
 }
 
 // discardCrashed removes the data of a server that did not end in good order: without fsync it cannot be trusted.

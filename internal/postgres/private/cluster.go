@@ -111,7 +111,8 @@ func initdb(ctx context.Context, run runner, dir string) error {
 		}
 		errs = append(errs, fmt.Errorf("initdb --locale=%s: %w: %s", locale, err, lastLines(out, 5)))
 	}
-	return fmt.Errorf("create the private database (is the disk full, or %s a network folder?): %w", run.home, errors.Join(errs...))
+	return fmt.Errorf("create the private database (is the disk full, or %s a network folder?): %w",
+		run.home, errors.Join(errs...))
 }
 
 // lastLines returns the last n non-empty lines of text as one line, for an error message.

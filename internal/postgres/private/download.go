@@ -56,7 +56,8 @@ func download(ctx context.Context, dataDir string, major int, log *slog.Logger) 
 	log.Info("downloading PostgreSQL, once", "version", string(want), "into", dataDir)
 	unpacked := filepath.Join(staging, "pgsql")
 	if err := fetch(ctx, staging, unpacked, major, want); err != nil {
-		return binaries{}, fmt.Errorf("download PostgreSQL %s (a mirror of Maven Central can be named in %s): %w", want, mirrorEnv, err)
+		return binaries{}, fmt.Errorf("download PostgreSQL %s (a mirror of Maven Central can be named in %s): %w",
+			want, mirrorEnv, err)
 	}
 	if err := openToServer(unpacked); err != nil {
 		return binaries{}, fmt.Errorf("unpack PostgreSQL %s: %w", want, err)

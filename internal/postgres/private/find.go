@@ -55,10 +55,11 @@ func machineSources(dataDir string) []source {
 	return []source{
 		{name: "PATH", dirs: onPath},
 		{name: "pg_config --bindir", dirs: pgConfig},
-		globs("/usr/lib/postgresql/*/bin"),                                 // Debian, Ubuntu
-		globs("/usr/pgsql-*/bin"),                                          // the PostgreSQL project's packages for Red Hat and relatives
-		globs("/usr/libexec/postgresql*", "/usr/lib/postgresql[0-9]*/bin"), // Alpine, SUSE
-		globs("/usr/local/pgsql/bin"),                                      // built from source
+		globs("/usr/lib/postgresql/*/bin"),     // Debian, Ubuntu
+		globs("/usr/pgsql-*/bin"),              // the PostgreSQL project's packages for Red Hat and relatives
+		globs("/usr/libexec/postgresql*"),      // Alpine
+		globs("/usr/lib/postgresql[0-9]*/bin"), // SUSE
+		globs("/usr/local/pgsql/bin"),          // built from source
 		globs("/opt/homebrew/opt/postgresql*/bin", "/usr/local/opt/postgresql*/bin",
 			"/home/linuxbrew/.linuxbrew/opt/postgresql*/bin", "/Applications/Postgres.app/Contents/Versions/*/bin"),
 		globs(filepath.Join(globEscape(dataDir), programsPrefix+"*", "bin")), // downloaded earlier
@@ -183,12 +184,14 @@ func missingPrograms(places []source, others []binaries, fetchErr error) error {
 		names[i] = p.name
 	}
 	return fmt.Errorf("%w from version %d on: looked in %s%s; %w; install them (Debian: apt-get install postgresql), "+
-		"or name a server with --database-url", ErrNoPrograms, oldestMajor, strings.Join(names, "; "), passedOver(others), fetchErr)
+		"or name a server with --database-url",
+		ErrNoPrograms, oldestMajor, strings.Join(names, "; "), passedOver(others), fetchErr)
 }
 
 func missingMajor(c *cluster, others []binaries, fetchErr error) error {
 	return fmt.Errorf("%w of version %d, which wrote %s%s; %w; install them (Debian: apt-get install postgresql-%d), or "+
-		"move that folder away to begin with an empty database", ErrNoPrograms, c.major, c.dir, passedOver(others), fetchErr, c.major)
+		"move that folder away to begin with an empty database",
+		ErrNoPrograms, c.major, c.dir, passedOver(others), fetchErr, c.major)
 }
 
 // passedOver names the programs that were found and do not fit.

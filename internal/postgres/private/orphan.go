@@ -25,7 +25,7 @@ func tidyAfterCrash(ctx context.Context, clusterDir string, log *slog.Logger) er
 	if err := stopOrphans(ctx, clusterDir, log); err != nil {
 		return err
 	}
-	if left.exists {
+	if left.dataDir == clusterDir { // else it is the copy of a cluster whose own server may be alive
 		removeShortSocket(left.socketDir)
 	}
 	// PostgreSQL clears a stale postmaster.pid itself, unless it is garbled or its pid now belongs to another process; and
@@ -44,6 +44,7 @@ func tidyAfterCrash(ctx context.Context, clusterDir string, log *slog.Logger) er
 type pidFile struct {
 	exists    bool
 	pid       int // 0 where garbled
+	dataDir   string
 	socketDir string
 }
 
@@ -56,7 +57,7 @@ func readPidFile(path string) pidFile {
 	lines := strings.Split(string(text), "\n") // pid, data directory, start time, port, socket directory…
 	p.pid, _ = strconv.Atoi(strings.TrimSpace(lines[0]))
 	if len(lines) > 4 {
-		p.socketDir = lines[4]
+		p.dataDir, p.socketDir = lines[1], lines[4]
 	}
 	return p
 }
@@ -92,8 +93,13 @@ func stopOrphans(ctx context.Context, clusterDir string, log *slog.Logger) error
 			return fmt.Errorf("stop the server that a killed posrecon left running: %w", context.Cause(ctx))
 		}
 	}
-	if procs := serverProcesses(ctx, clusterDir); len(procs) > 0 {
-		return fmt.Errorf("a server that a killed posrecon left running on %s does not end: end process %d by hand", clusterDir, procs[0].pid)
+	procs := serverProcesses(ctx, clusterDir)
+	if ctx.Err() != nil { // then the list may be short
+		return fmt.Errorf("look for a server that a killed posrecon left running: %w", context.Cause(ctx))
+	}
+	if len(procs) > 0 {
+		return fmt.Errorf("a server that a killed posrecon left running on %s does not end: end process %d by hand",
+			clusterDir, procs[0].pid)
 	}
 	return nil
 }

@@ -104,9 +104,11 @@ func (p *postmaster) awaitReady(ctx context.Context, adminURL string, log *slog.
 	for {
 		select {
 		case <-p.done:
-			return fmt.Errorf("the private database ended while it started (%v); its log %s says: %s", p.err, p.logPath, p.logTail())
+			return fmt.Errorf("the private database ended while it started (%v); its log %s says: %s",
+				p.err, p.logPath, p.logTail())
 		case <-ctx.Done():
-			return fmt.Errorf("start the private database (see %s; last attempt to connect: %v): %w", p.logPath, lastErr, context.Cause(ctx))
+			return fmt.Errorf("start the private database (see %s; last attempt to connect: %v): %w",
+				p.logPath, lastErr, context.Cause(ctx))
 		case <-patience.C:
 			log.Info("waiting for the private database, which repairs itself after a crash", "log", p.logPath)
 		case <-tick.C:

@@ -126,7 +126,7 @@ func query(t *testing.T, url, sql string) string {
 	return got
 }
 
-func exec1(t *testing.T, url, sql string) {
+func do(t *testing.T, url, sql string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {
@@ -157,7 +157,7 @@ func TestStartStopRestart(t *testing.T) {
 	t.Parallel()
 	dir := seeded(t)
 	s := mustStart(t, options(dir))
-	exec1(t, s.URL(), keep)
+	do(t, s.URL(), keep)
 
 	got := map[string]string{}
 	for _, name := range []string{
@@ -225,7 +225,7 @@ func TestAwkwardFolder(t *testing.T) {
 	if err := postgres.MigrateUp(t.Context(), s.URL()); err != nil {
 		t.Error(err)
 	}
-	exec1(t, s.URL(), keep)
+	do(t, s.URL(), keep)
 
 	// After a crash nothing but postmaster.pid leads to the short folder.
 	crash(t, s)
