@@ -41,7 +41,8 @@ CREATE TABLE verdict (
     CONSTRAINT verdict_without_order_is_unexpected CHECK (has_order = (outcome <> 'unexpected_settlement')),
     CONSTRAINT verdict_pending_has_no_line CHECK (outcome <> 'pending' OR settle_key IS NULL)
 );
-CREATE INDEX verdict_by_business_date ON verdict (business_date);
+-- Verdicts are written night by night, so that a block's summary tells its dates.
+CREATE INDEX verdict_by_business_date ON verdict USING brin (business_date);
 -- What a run looks at again: all that is open, and all that was not matched by its own key.
 CREATE INDEX verdict_open ON verdict (order_key) WHERE outcome <> 'matched' OR settle_key <> order_key;
 COMMIT;

@@ -38,9 +38,6 @@ CREATE TABLE settlement_merged (
     payout_id         text,
     reason_code       text,
     reason            text,
-    currency          text NOT NULL,
-    fee               numeric(18,2),  -- unsigned sum over the standing SETTLED lines in that currency
-    net_amount        numeric(18,2),
     differs           text NOT NULL,
     history           text NOT NULL,
     CONSTRAINT settlement_merged_once PRIMARY KEY (order_key, episode)

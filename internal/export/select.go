@@ -128,10 +128,24 @@ const rowsSQL = `
 	       COALESCE(pm.ref_no, p.ref_no, sm.ref_no, s.ref_no, ''),
 	       v.type, v.txn_time, v.currency, v.pos_amount, v.settled_amount,
 	       CASE WHEN v.settled_amount IS NOT NULL
-	            THEN CASE v.type WHEN 'REFUND' THEN -1 ELSE 1 END * CASE WHEN v.settled_lines > 1 THEN sm.fee ELSE COALESCE(sm.fee, s.fee) END
+	            THEN CASE v.type WHEN 'REFUND' THEN -1 ELSE 1 END * CASE
+	                 WHEN sm.order_key IS NULL THEN s.fee
+	                 ELSE (SELECT sum(l.fee)
+	                         FROM standing_line AS l
+	                        WHERE (l.order_key, l.episode) = (sm.order_key, sm.episode)
+	                          AND l.status = 'SETTLED'
+	                          AND l.currency = v.currency)
+	                 END
 	       END,
 	       CASE WHEN v.settled_amount IS NOT NULL
-	            THEN CASE v.type WHEN 'REFUND' THEN -1 ELSE 1 END * CASE WHEN v.settled_lines > 1 THEN sm.net_amount ELSE COALESCE(sm.net_amount, s.net_amount) END
+	            THEN CASE v.type WHEN 'REFUND' THEN -1 ELSE 1 END * CASE
+	                 WHEN sm.order_key IS NULL THEN s.net_amount
+	                 ELSE (SELECT sum(l.net_amount)
+	                         FROM standing_line AS l
+	                        WHERE (l.order_key, l.episode) = (sm.order_key, sm.episode)
+	                          AND l.status = 'SETTLED'
+	                          AND l.currency = v.currency)
+	                 END
 	       END,
 	       m.amount_due, m.amount_arrived, m.amount_owed, m.amount_excess,
 	       COALESCE(v.pos_status, ''), COALESCE(v.settle_status, ''), v.outcome,

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -138,10 +139,7 @@ func Paths(ctx context.Context, pool *pgxpool.Pool, paths []string, opt Options)
 	}
 	// The same bytes under two names are one file: the first of the paths is loaded, the others are known.
 	report := Report{Files: make([]File, len(files))}
-	// Files of one name are loaded one after the other, so that which of them is held back does not depend on chance.
 	first := map[string]int{}
-	group := map[string]int{}
-	var groups [][]int
 	for i, f := range files {
 		if j, ok := first[f.sha256]; ok {
 			files[j].alsoNamed(f.name)
@@ -149,18 +147,7 @@ func Paths(ctx context.Context, pool *pgxpool.Pool, paths []string, opt Options)
 		}
 		first[f.sha256] = i
 	}
-	for i, f := range files {
-		if first[f.sha256] != i {
-			continue
-		}
-		g, ok := group[f.name]
-		if !ok {
-			g = len(groups)
-			group[f.name] = g
-			groups = append(groups, nil)
-		}
-		groups[g] = append(groups[g], i)
-	}
+	groups := byName(files, first)
 	err = inParallel(ctx, len(groups), func(ctx context.Context, n int) error {
 		for _, i := range groups[n] {
 			file, err := l.load(ctx, files[i])
@@ -187,6 +174,37 @@ func Paths(ctx context.Context, pool *pgxpool.Pool, paths []string, opt Options)
 		return report, err
 	}
 	return report, l.partitions.Analyze(ctx)
+}
+
+// byName groups the distinct files that share a name, directly or through others. A group is loaded one file after the
+// other in the order of the paths, so that which of them is held back does not depend on chance.
+func byName(files []candidate, first map[string]int) [][]int {
+	owner := map[string]int{} // name → group
+	var groups [][]int
+	for i, f := range files {
+		if first[f.sha256] != i {
+			continue
+		}
+		g := len(groups)
+		groups = append(groups, []int{i})
+		for _, name := range f.names {
+			if other, ok := owner[name]; ok && other != g {
+				groups[g] = append(groups[g], groups[other]...)
+				for _, j := range groups[other] {
+					for _, n := range files[j].names {
+						owner[n] = g
+					}
+				}
+				groups[other] = nil
+			}
+			owner[name] = g
+		}
+	}
+	groups = slices.DeleteFunc(groups, func(g []int) bool { return len(g) == 0 })
+	for _, g := range groups {
+		slices.Sort(g)
+	}
+	return groups
 }
 
 // inParallel calls do for 0 … n-1, at most parallel at a time, in that order of starting, and stops at the first error.

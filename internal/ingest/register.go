@@ -187,8 +187,10 @@ func (e *register) finishLoaded(ctx context.Context, tx pgx.Tx, further Further)
 			   AND names && $1
 			   AND state = 'loaded'
 			   AND file_id <> $5
+			   -- A correction that came before its original does not stand in its way.
+			   AND replaces <> ALL ($1 || $6::text)
 			 ORDER BY replaced_by IS NOT NULL, file_id DESC
-			 LIMIT 1`, e.names, string(e.kind), e.acquirer, e.date.UTC(), e.fileID).Scan(&before)
+			 LIMIT 1`, e.names, string(e.kind), e.acquirer, e.date.UTC(), e.fileID, e.sha256).Scan(&before)
 		switch {
 		case errors.Is(err, pgx.ErrNoRows):
 		case err != nil:
@@ -218,6 +220,10 @@ func resolveReplacements(ctx context.Context, tx pgx.Tx, fileID int32) error {
 		   AND correction.file_id <> original.file_id
 		   AND original.replaced_by IS NULL
 		   AND correction.replaces <> ''
+		   -- Two corrections of one name name each other as well: the newer counts, whichever came first.
+		   AND NOT (original.replaces = ANY (correction.names || correction.sha256)
+		            AND (original.file_date, COALESCE(original.exported_at, original.status_time, '-infinity'), original.sha256)
+		              > (correction.file_date, COALESCE(correction.exported_at, correction.status_time, '-infinity'), correction.sha256))
 		   AND (correction.replaces = original.sha256
 		        OR correction.replaces = ANY (original.names)
 		           AND (correction.kind, correction.acquirer, correction.file_date) = (original.kind, original.acquirer, original.file_date))`,

@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// maxCandidates bounds the pairs that one value of a matching key may give: a reference that 1,000 orders and 1,000
-// lines share (zeros, a constant) identifies nothing, and listing its million pairs would help nobody. Such a value is
-// ambiguous without a list.
+// maxCandidates bounds the pairs that one value of a matching key may give within one slot of time: a reference that
+// 1,000 orders and 1,000 lines share (zeros, a constant) identifies nothing, and listing its million pairs would help
+// nobody. Such a value is ambiguous without a list.
 const maxCandidates = 100
 
 // pass is one rule by which an order and a line without a partner of their own key may be found to belong together.
@@ -15,6 +15,7 @@ type pass struct {
 	rule string
 	key  string // columns that must be equal, all non-empty; they exist on both sides
 	when string // condition on the order o and the line l beside the key
+	near bool   // they must be near in time as well
 }
 
 // The passes of the contract, in order. Each requires equal acquirer and type and matches only where exactly one
@@ -26,16 +27,35 @@ var passes = []pass{
 	{rule: "channel_txn", key: "acquirer, type, channel_txn_id, amount, currency",
 		when: `true`},
 	{rule: "reference", key: "acquirer, type, ref_no, amount, currency",
-		when: nearInTime},
+		when: `true`, near: true},
 	{rule: "reference", key: "acquirer, type, trace_no, terminal_id, amount, currency",
-		when: `(o.ref_no IS NULL OR l.ref_no IS NULL) AND ` + nearInTime},
+		when: `(o.ref_no IS NULL OR l.ref_no IS NULL)`, near: true},
 }
 
-// A reference number is unique within about a day and a trace number within less, so time must agree as well.
-const nearInTime = `CASE WHEN o.txn_time IS NOT NULL AND l.txn_time IS NOT NULL
-	      THEN abs(extract(epoch FROM o.txn_time - l.txn_time)) <= 600
-	      ELSE l.settle_date BETWEEN o.business_date AND o.business_date + 7
-	 END`
+// A reference number is unique within about a day and a trace number within less, so time must agree as well: ten
+// minutes where both sides know the time, else the line's settle date within seven days after the business date. To
+// join by it rather than to compare everything with everything, both sides are put into slots: of ten minutes (an
+// order into its own and both beside it), and of a day (an order into the eight days on which its line may come).
+const (
+	orderSlots = `
+		    SELECT s.slot
+		      FROM (SELECT 't' || (floor(extract(epoch FROM x.txn_time) / 600)::bigint + step) AS slot
+		              FROM generate_series(-1, 1) AS step
+		             WHERE x.txn_time IS NOT NULL
+		             UNION ALL
+		            SELECT 'd' || (x.business_date + step)
+		              FROM generate_series(0, 7) AS step) AS s`
+	lineSlots = `
+		    SELECT s.slot
+		      FROM (SELECT 't' || floor(extract(epoch FROM x.txn_time) / 600)::bigint AS slot
+		             WHERE x.txn_time IS NOT NULL
+		             UNION ALL
+		            SELECT 'd' || x.settle_date) AS s`
+	nearInTime = `CASE WHEN o.txn_time IS NOT NULL AND l.txn_time IS NOT NULL
+		              THEN o.slot LIKE 't%' AND abs(extract(epoch FROM o.txn_time - l.txn_time)) <= 600
+		              ELSE o.slot LIKE 'd%'
+		         END`
+)
 
 // pair finds partners for orders and lines that have none of their own key. The first pass of the contract, the key
 // itself, needs no table: equal keys join when verdicts are stored.
@@ -107,35 +127,44 @@ func (d *decision) pair(ctx context.Context) error {
 
 // runPass pairs what p joins one to one, and remembers the rest of what it joins as candidates.
 func (d *decision) runPass(ctx context.Context, p pass) error {
-	if _, err := d.tx.Exec(ctx, fmt.Sprintf(`
-		CREATE TEMP TABLE found ON COMMIT DROP AS
+	ofOrder, ofLine, when := `SELECT '' AS slot`, `SELECT '' AS slot`, p.when
+	if p.near {
+		ofOrder, ofLine, when = orderSlots, lineSlots, p.when+" AND "+nearInTime
+	}
+	sides := fmt.Sprintf(`
 		WITH o AS (
-		    SELECT *, count(*) OVER (PARTITION BY %[1]s) AS sharing FROM lone_order WHERE NOT paired AND (%[1]s) IS NOT NULL
+		    SELECT x.*, slots.slot, count(*) OVER (PARTITION BY %[1]s, slots.slot) AS sharing
+		      FROM lone_order AS x
+		     CROSS JOIN LATERAL (%[2]s) AS slots
+		     WHERE NOT x.paired
+		       AND (%[1]s) IS NOT NULL
 		), l AS (
-		    SELECT *, count(*) OVER (PARTITION BY %[1]s) AS sharing FROM lone_line WHERE NOT paired AND (%[1]s) IS NOT NULL
-		)
+		    SELECT x.*, slots.slot, count(*) OVER (PARTITION BY %[1]s, slots.slot) AS sharing
+		      FROM lone_line AS x
+		     CROSS JOIN LATERAL (%[3]s) AS slots
+		     WHERE NOT x.paired
+		       AND (%[1]s) IS NOT NULL
+		)`, p.key, ofOrder, ofLine)
+	if _, err := d.tx.Exec(ctx, fmt.Sprintf(`
+		CREATE TEMP TABLE found ON COMMIT DROP AS %s
 		SELECT o.order_key, o.episode, l.order_key AS settle_key, l.episode AS settle_episode
 		  FROM o
-		  JOIN l USING (%[1]s)
-		 WHERE o.sharing * l.sharing <= %[2]d
-		   AND %[3]s`, p.key, maxCandidates, p.when)); err != nil {
+		  JOIN l USING (%s, slot)
+		 WHERE o.sharing * l.sharing <= %d
+		   AND %s`, sides, p.key, maxCandidates, when)); err != nil {
 		return err
 	}
 	if _, err := d.tx.Exec(ctx, fmt.Sprintf(`
-		INSERT INTO crowd
-		WITH o AS (
-		    SELECT %[1]s, count(*) AS sharing FROM lone_order WHERE NOT paired AND (%[1]s) IS NOT NULL GROUP BY %[1]s
-		), l AS (
-		    SELECT %[1]s, count(*) AS sharing FROM lone_line WHERE NOT paired AND (%[1]s) IS NOT NULL GROUP BY %[1]s
-		), crowded AS (
-		    SELECT %[1]s FROM o JOIN l USING (%[1]s) WHERE o.sharing * l.sharing > %[2]d
+		INSERT INTO crowd %[1]s, crowded AS (
+		    SELECT DISTINCT %[2]s, slot FROM o JOIN (SELECT DISTINCT %[2]s, slot, sharing FROM l) AS l USING (%[2]s, slot) WHERE o.sharing * l.sharing > %[3]d
 		)
-		SELECT order_key, episode FROM lone_order JOIN crowded USING (%[1]s) WHERE NOT paired
-		 UNION ALL
-		SELECT order_key, episode FROM lone_line JOIN crowded USING (%[1]s) WHERE NOT paired`, p.key, maxCandidates)); err != nil {
+		SELECT order_key, episode FROM o JOIN crowded USING (%[2]s, slot)
+		 UNION
+		SELECT order_key, episode FROM l JOIN crowded USING (%[2]s, slot)`, sides, p.key, maxCandidates)); err != nil {
 		return err
 	}
 	return d.run(ctx,
+		// What is in a crowd has more candidates than are listed: it is one to one with nobody.
 		`INSERT INTO pair
 		 SELECT order_key, episode, settle_key, settle_episode, '`+p.rule+`'
 		   FROM (SELECT *,
@@ -143,7 +172,9 @@ func (d *decision) runPass(ctx context.Context, p pass) error {
 		                count(*) OVER (PARTITION BY settle_key, settle_episode) AS orders
 		           FROM found) AS counted
 		  WHERE lines = 1
-		    AND orders = 1`,
+		    AND orders = 1
+		    AND NOT EXISTS (SELECT FROM crowd AS c WHERE (c.order_key, c.episode) = (counted.order_key, counted.episode))
+		    AND NOT EXISTS (SELECT FROM crowd AS c WHERE (c.order_key, c.episode) = (counted.settle_key, counted.settle_episode))`,
 		`UPDATE lone_order AS o SET paired = true FROM pair AS p WHERE NOT o.paired AND (p.order_key, p.episode) = (o.order_key, o.episode)`,
 		`UPDATE lone_line AS l SET paired = true FROM pair AS p WHERE NOT l.paired AND (p.settle_key, p.settle_episode) = (l.order_key, l.episode)`,
 		`INSERT INTO candidate

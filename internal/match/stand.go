@@ -238,15 +238,11 @@ func (d *decision) standSlow(ctx context.Context) error {
 		   FROM settle_stands`,
 		`DELETE FROM settlement_merged AS m `+d.usingDirty("m"),
 		`INSERT INTO settlement_merged (order_key, episode, original_order_id, txn_time, terminal_id, channel,
-		        channel_txn_id, ref_no, trace_no, batch_no, payout_id, reason_code, reason, currency, fee, net_amount,
+		        channel_txn_id, ref_no, trace_no, batch_no, payout_id, reason_code, reason,
 		        differs, history)
 		 SELECT DISTINCT ON (order_key, episode)
 		        order_key, episode, original_order_id, txn_time, terminal_id, channel,
-		        channel_txn_id, ref_no, trace_no, batch_no, payout_id, reason_code, reason, currency,
-		        (SELECT sum(g.fee) FROM settle_stands AS g
-		          WHERE (g.order_key, g.episode, g.currency) = (s.order_key, s.episode, s.currency)),
-		        (SELECT sum(g.net_amount) FROM settle_stands AS g
-		          WHERE (g.order_key, g.episode, g.currency) = (s.order_key, s.episode, s.currency)),
+		        channel_txn_id, ref_no, trace_no, batch_no, payout_id, reason_code, reason,
 		        differs,
 		        (SELECT string_agg(concat_ws(' ', f.status, f.amount, f.currency, f.settle_date,
 		                                     NULLIF(f.fact_txn, ''), f.payout_id, '(' || f.name || ':' || f.line || ')'),

@@ -96,4 +96,7 @@ func (r *Reader) payoutRow(line int) {
 		BankCreditTime:   c.time(colBankCreditTime),
 		ReplacesPayoutID: c.identifier(colReplacesPayoutID),
 	}
+	if r.payout.ReplacesPayoutID != "" && r.payout.ReplacesPayoutID == r.payout.PayoutID {
+		c.fail(colReplacesPayoutID, r.payout.ReplacesPayoutID, "a payout cannot replace itself")
+	}
 }
