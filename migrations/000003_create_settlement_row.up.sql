@@ -10,29 +10,27 @@ CREATE TABLE settlement_row (
     amount            numeric(18,2) NOT NULL,
     fee               numeric(18,2),
     net_amount        numeric(18,2),
+    currency          text NOT NULL,
     txn_time          timestamptz,
     status            text NOT NULL,
     type              text NOT NULL,
     acquirer          text NOT NULL,
     merchant_id       text NOT NULL,
+    channel           text,
+    terminal_id       text,
+    payout_id         text,
     order_id          text NOT NULL,
-    currency          text NOT NULL,
     refund_id         text,
     original_order_id text,
-    terminal_id       text,
-    channel           text,
     channel_txn_id    text,
     ref_no            text,
     trace_no          text,
     batch_no          text,
-    payout_id         text,
     reason_code       text,
     reason            text,
     CONSTRAINT settlement_row_amount_is_unsigned CHECK (amount >= 0 AND fee >= 0 AND net_amount >= 0),
     CONSTRAINT settlement_row_status_is_known CHECK (status IN ('SETTLED', 'HELD', 'REJECTED', 'RETURNED', 'PENDING')),
     CONSTRAINT settlement_row_type_is_known CHECK (type IN ('SALE', 'REFUND'))
 ) PARTITION BY RANGE (business_date);
-CREATE INDEX settlement_row_by_key ON settlement_row (order_key);
 CREATE INDEX settlement_row_by_file ON settlement_row USING brin (file_id);
-CREATE INDEX settlement_row_by_payout ON settlement_row (payout_id) WHERE payout_id IS NOT NULL;
 COMMIT;

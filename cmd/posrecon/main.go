@@ -116,7 +116,7 @@ Without --database-url it runs a PostgreSQL of its own in the data directory.` +
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       version(),
-		Args:          cobra.NoArgs,
+		Args:          usageArgs(cobra.NoArgs),
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
@@ -132,16 +132,21 @@ Without --database-url it runs a PostgreSQL of its own in the data directory.` +
 	return root
 }
 
+// usageArgs makes what check says wrong usage.
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError{err}
+		}
+		return nil
+	}
+}
+
 // finishCommand gives a command the exit statuses in its help, and makes wrong arguments wrong usage.
 func finishCommand(c *cobra.Command) {
 	c.Long = strings.TrimRight(c.Long, "\n") + "\n" + exitStatus
-	if check := c.Args; check != nil {
-		c.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
-				return usageError{err}
-			}
-			return nil
-		}
+	if c.Args != nil {
+		c.Args = usageArgs(c.Args)
 	}
 	for _, sub := range c.Commands() {
 		finishCommand(sub)

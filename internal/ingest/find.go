@@ -188,9 +188,9 @@ func firstAcquirer(r *statement.Reader) string {
 		case err != nil:
 			return ""
 		case rec.Settlement != nil:
-			return rec.Settlement.Acquirer
+			return strings.ToLower(rec.Settlement.Acquirer)
 		case rec.Payout != nil:
-			return rec.Payout.Acquirer
+			return strings.ToLower(rec.Payout.Acquirer)
 		}
 	}
 }

@@ -173,7 +173,7 @@ func Paths(ctx context.Context, pool *pgxpool.Pool, paths []string, opt Options)
 	if err != nil {
 		return report, err
 	}
-	return report, l.partitions.Analyze(ctx)
+	return report, postgres.IndexPartitions(ctx, pool, l.partitions.Used())
 }
 
 // byName groups the distinct files that share a name, directly or through others. A group is loaded one file after the

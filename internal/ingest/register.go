@@ -220,10 +220,11 @@ func resolveReplacements(ctx context.Context, tx pgx.Tx, fileID int32) error {
 		   AND correction.file_id <> original.file_id
 		   AND original.replaced_by IS NULL
 		   AND correction.replaces <> ''
-		   -- Two corrections of one name name each other as well: the newer counts, whichever came first.
+		   -- Two corrections of one name name each other as well: the newer counts, by its own date, else the one that no
+		   -- run has seen yet; within a night it does not matter which came first.
 		   AND NOT (original.replaces = ANY (correction.names || correction.sha256)
-		            AND (original.file_date, COALESCE(original.exported_at, original.status_time, '-infinity'), original.sha256)
-		              > (correction.file_date, COALESCE(correction.exported_at, correction.status_time, '-infinity'), correction.sha256))
+		            AND (original.file_date, COALESCE(original.exported_at, original.status_time, '-infinity'), NOT original.decided, original.sha256)
+		              > (correction.file_date, COALESCE(correction.exported_at, correction.status_time, '-infinity'), NOT correction.decided, correction.sha256))
 		   AND (correction.replaces = original.sha256
 		        OR correction.replaces = ANY (original.names)
 		           AND (correction.kind, correction.acquirer, correction.file_date) = (original.kind, original.acquirer, original.file_date))`,

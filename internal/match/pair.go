@@ -35,7 +35,8 @@ var passes = []pass{
 // A reference number is unique within about a day and a trace number within less, so time must agree as well: ten
 // minutes where both sides know the time, else the line's settle date within seven days after the business date. To
 // join by it rather than to compare everything with everything, both sides are put into slots: of ten minutes (an
-// order into its own and both beside it), and of a day (an order into the eight days on which its line may come).
+// order into its own and both beside it), and, for lines without a time, of a day (an order into the eight days on which
+// its line may come).
 const (
 	orderSlots = `
 		    SELECT s.slot
@@ -50,7 +51,8 @@ const (
 		      FROM (SELECT 't' || floor(extract(epoch FROM x.txn_time) / 600)::bigint AS slot
 		             WHERE x.txn_time IS NOT NULL
 		             UNION ALL
-		            SELECT 'd' || x.settle_date) AS s`
+		            SELECT 'd' || x.settle_date
+		             WHERE x.txn_time IS NULL) AS s`
 	nearInTime = `CASE WHEN o.txn_time IS NOT NULL AND l.txn_time IS NOT NULL
 		              THEN o.slot LIKE 't%' AND abs(extract(epoch FROM o.txn_time - l.txn_time)) <= 600
 		              ELSE o.slot LIKE 'd%'
@@ -137,13 +139,13 @@ func (d *decision) runPass(ctx context.Context, p pass) error {
 		      FROM lone_order AS x
 		     CROSS JOIN LATERAL (%[2]s) AS slots
 		     WHERE NOT x.paired
-		       AND (%[1]s) IS NOT NULL
+		       AND (%[1]s) IN (SELECT %[1]s FROM lone_line WHERE NOT paired)
 		), l AS (
 		    SELECT x.*, slots.slot, count(*) OVER (PARTITION BY %[1]s, slots.slot) AS sharing
 		      FROM lone_line AS x
 		     CROSS JOIN LATERAL (%[3]s) AS slots
 		     WHERE NOT x.paired
-		       AND (%[1]s) IS NOT NULL
+		       AND (%[1]s) IN (SELECT %[1]s FROM lone_order WHERE NOT paired)
 		)`, p.key, ofOrder, ofLine)
 	if _, err := d.tx.Exec(ctx, fmt.Sprintf(`
 		CREATE TEMP TABLE found ON COMMIT DROP AS %s
@@ -155,7 +157,7 @@ func (d *decision) runPass(ctx context.Context, p pass) error {
 		return err
 	}
 	if _, err := d.tx.Exec(ctx, fmt.Sprintf(`
-		INSERT INTO crowd %[1]s, crowded AS (
+		CREATE TEMP TABLE crowd_now ON COMMIT DROP AS %[1]s, crowded AS (
 		    SELECT DISTINCT %[2]s, slot FROM o JOIN (SELECT DISTINCT %[2]s, slot, sharing FROM l) AS l USING (%[2]s, slot) WHERE o.sharing * l.sharing > %[3]d
 		)
 		SELECT order_key, episode FROM o JOIN crowded USING (%[2]s, slot)
@@ -173,8 +175,8 @@ func (d *decision) runPass(ctx context.Context, p pass) error {
 		           FROM found) AS counted
 		  WHERE lines = 1
 		    AND orders = 1
-		    AND NOT EXISTS (SELECT FROM crowd AS c WHERE (c.order_key, c.episode) = (counted.order_key, counted.episode))
-		    AND NOT EXISTS (SELECT FROM crowd AS c WHERE (c.order_key, c.episode) = (counted.settle_key, counted.settle_episode))`,
+		    AND NOT EXISTS (SELECT FROM crowd_now AS c WHERE (c.order_key, c.episode) = (counted.order_key, counted.episode))
+		    AND NOT EXISTS (SELECT FROM crowd_now AS c WHERE (c.order_key, c.episode) = (counted.settle_key, counted.settle_episode))`,
 		`UPDATE lone_order AS o SET paired = true FROM pair AS p WHERE NOT o.paired AND (p.order_key, p.episode) = (o.order_key, o.episode)`,
 		`UPDATE lone_line AS l SET paired = true FROM pair AS p WHERE NOT l.paired AND (p.settle_key, p.settle_episode) = (l.order_key, l.episode)`,
 		`INSERT INTO candidate
@@ -183,5 +185,7 @@ func (d *decision) runPass(ctx context.Context, p pass) error {
 		  WHERE NOT EXISTS (SELECT FROM pair AS p WHERE (p.order_key, p.episode) = (f.order_key, f.episode))
 		    AND NOT EXISTS (SELECT FROM pair AS p WHERE (p.settle_key, p.settle_episode) = (f.settle_key, f.settle_episode))`,
 		`DROP TABLE found`,
+		`INSERT INTO crowd SELECT order_key, episode FROM crowd_now`,
+		`DROP TABLE crowd_now`,
 	)
 }

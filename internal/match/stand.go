@@ -251,6 +251,9 @@ func (d *decision) standSlow(ctx context.Context) error {
 		          WHERE (f.order_key, f.episode) = (s.order_key, s.episode))
 		   FROM settle_stands AS s
 		  ORDER BY order_key, episode, settle_date, file_date, sha256, line`,
+		`ANALYZE pos_merged`,
+		`ANALYZE settlement_merged`,
+		`ANALYZE standing_line`,
 	)
 }
 

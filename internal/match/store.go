@@ -8,6 +8,10 @@ func (d *decision) store(ctx context.Context) error {
 	if _, err := d.exec(ctx, `DELETE FROM verdict AS v `+d.usingDirty("v")); err != nil {
 		return err
 	}
+	restore, err := d.withoutIndexes(ctx)
+	if err != nil {
+		return err
+	}
 	stored, err := d.exec(ctx, `
 		INSERT INTO verdict (order_key, episode, business_date, has_order, duplicate_pos, settled_lines, pos_file_id, pos_line,
 		       settle_key, settle_episode, settle_file_id, settle_line, txn_time, due_date, missing_year, settle_date,
@@ -95,6 +99,9 @@ func (d *decision) store(ctx context.Context) error {
 		return err
 	}
 	d.result.Decided = stored
+	if err := restore(ctx); err != nil {
+		return err
+	}
 	// The explanations join verdicts with themselves: a plan made for an empty table would loop over them for hours.
 	if err := d.run(ctx, `ANALYZE verdict`); err != nil {
 		return err
@@ -110,4 +117,35 @@ func (d *decision) store(ctx context.Context) error {
 		        SELECT order_key, episode FROM crowd) AS a
 		 WHERE (v.order_key, v.episode) = (a.order_key, a.episode)
 		   AND v.match_rule = 'none'`)
+}
+
+// withoutIndexes takes the indexes of an empty table of verdicts away, for the first night of a database with a long
+// history: building them once, sorted, costs a third of keeping them while a million random keys come in. What it
+// returns puts them back under their own names, and with them the constraints. A table with verdicts is left alone.
+func (d *decision) withoutIndexes(ctx context.Context) (restore func(context.Context) error, err error) {
+	var used bool
+	if err := d.tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM verdict)`).Scan(&used); err != nil {
+		return nil, err
+	}
+	var orders int64
+	if err := d.tx.QueryRow(ctx, `SELECT count(*) FROM wo`).Scan(&orders); err != nil {
+		return nil, err
+	}
+	// Below this the work of either way is not worth a lock on the table.
+	const worthIt = 100_000
+	if used || orders < worthIt {
+		return func(context.Context) error { return nil }, nil
+	}
+	if err := d.run(ctx,
+		`ALTER TABLE verdict DROP CONSTRAINT verdict_claims_an_order_once`,
+		`ALTER TABLE verdict DROP CONSTRAINT verdict_claims_a_line_once`,
+	); err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) error {
+		return d.run(ctx,
+			`ALTER TABLE verdict ADD CONSTRAINT verdict_claims_an_order_once PRIMARY KEY (order_key, episode)`,
+			`ALTER TABLE verdict ADD CONSTRAINT verdict_claims_a_line_once UNIQUE (settle_key, settle_episode)`,
+		)
+	}, nil
 }

@@ -282,8 +282,15 @@ func (j *Job) At(ctx context.Context, asOf time.Time, wait time.Duration, do fun
 // Querier is what exports read from.
 type Querier = querier
 
-// WriteFile writes a file whole or not at all: beside its place first, synced, then renamed.
+// WriteFile writes a file whole or not at all: beside its place first, synced, then renamed. A link is followed; what
+// is there and is no regular file (a device, a pipe) is written to as it is, never replaced.
 func WriteFile(path string, write func(io.Writer) error) (err error) {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return writeInto(path, write)
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
@@ -312,4 +319,20 @@ func WriteFile(path string, write func(io.Writer) error) (err error) {
 		return err
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// writeInto writes to something that is no regular file.
+func writeInto(path string, write func(io.Writer) error) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	err = write(f)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"encoding/csv"
 	"fmt"
 	"time"
 
@@ -19,7 +20,10 @@ func Calendar(ctx context.Context, pool *pgxpool.Pool, shipped *calendar.Calenda
 		return nil, fmt.Errorf("read the calendar: %w", err)
 	}
 	var text bytes.Buffer
-	text.WriteString("date,kind,name,notice\n")
+	out := csv.NewWriter(&text)
+	if err := out.Write([]string{"date", "kind", "name", "notice"}); err != nil {
+		return nil, fmt.Errorf("read the calendar: %w", err)
+	}
 	var (
 		day                time.Time
 		kind, name, notice string
@@ -27,14 +31,14 @@ func Calendar(ctx context.Context, pool *pgxpool.Pool, shipped *calendar.Calenda
 	)
 	if _, err := pgx.ForEachRow(rows, []any{&day, &kind, &name, &notice}, func() error {
 		found = true
-		_, err := fmt.Fprintf(&text, "%s,%s,%s,%s\n", day.Format(time.DateOnly), kind, name, notice)
-		return err
+		return out.Write([]string{day.Format(time.DateOnly), kind, name, notice})
 	}); err != nil {
 		return nil, fmt.Errorf("read the calendar: %w", err)
 	}
 	if !found {
 		return shipped, nil
 	}
+	out.Flush()
 	loaded, err := calendar.Parse(&text)
 	if err != nil {
 		return nil, fmt.Errorf("read the calendar: %w", err)
@@ -42,7 +46,8 @@ func Calendar(ctx context.Context, pool *pgxpool.Pool, shipped *calendar.Calenda
 	return shipped.Merge(loaded), nil
 }
 
-// LoadCalendar stores the years of c in the database; a year that is there already is replaced whole.
+// LoadCalendar stores the days of c in the database. A year that is there already is replaced whole; a notice may also
+// list days of the December before, and these are replaced one by one.
 func LoadCalendar(ctx context.Context, pool *pgxpool.Pool, c *calendar.Calendar) error {
 	days := c.Days()
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
@@ -50,6 +55,13 @@ func LoadCalendar(ctx context.Context, pool *pgxpool.Pool, c *calendar.Calendar)
 			if _, err := tx.Exec(ctx, `DELETE FROM calendar_day WHERE extract(year FROM day) = $1`, year); err != nil {
 				return err
 			}
+		}
+		listed := make([]time.Time, len(days))
+		for i := range days {
+			listed[i] = days[i].Date.UTC()
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM calendar_day WHERE day = ANY ($1)`, listed); err != nil {
+			return err
 		}
 		_, err := tx.CopyFrom(ctx, pgx.Identifier{"calendar_day"}, []string{"day", "kind", "name", "notice"},
 			pgx.CopyFromSlice(len(days), func(i int) ([]any, error) {

@@ -100,9 +100,13 @@ func Lock(ctx context.Context, pool *pgxpool.Pool, wait time.Duration) (release 
 		return nil, ErrLocked
 	}
 	return func() {
-		// Closing the connection releases the lock even where the context is gone already.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		_ = conn.Hijack().Close(ctx)
+		// Unlocking tells when the lock is free; closing alone would leave it for the moment until the server notices.
+		if _, err := conn.Exec(ctx, `SELECT pg_advisory_unlock($1)`, runLock); err != nil {
+			_ = conn.Hijack().Close(ctx)
+			return
+		}
+		conn.Release()
 	}, nil
 }
