@@ -7,7 +7,8 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 # Each run records the program's version. It is the commit's, where the source came with its repository.
-RUN vcs=false && if git rev-parse --verify HEAD >/dev/null 2>&1; then vcs=true; fi && \
+RUN --mount=type=cache,target=/root/.cache/go-build \
+    vcs=false && if git rev-parse --verify HEAD >/dev/null 2>&1; then vcs=true; fi && \
     CGO_ENABLED=0 go build -buildvcs=$vcs -trimpath -tags timetzdata -ldflags '-s -w' -o /posrecon ./cmd/posrecon
 
 FROM debian:trixie-slim

@@ -30,6 +30,7 @@ CREATE TABLE file (
     has_payouts      boolean NOT NULL DEFAULT false,
     reader_version integer NOT NULL,           -- a newer reader reads refused files and rejected lines again
     decided        boolean NOT NULL DEFAULT false, -- whether a completed run has looked at its rows
+    told           boolean NOT NULL DEFAULT false, -- whether a report has told of its rejected lines, or that it is held back
     CONSTRAINT file_has_an_id PRIMARY KEY (file_id),
     CONSTRAINT file_is_its_bytes UNIQUE (sha256),
     CONSTRAINT file_name_is_one_of_its_names CHECK (name = ANY (names)),

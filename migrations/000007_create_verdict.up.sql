@@ -30,6 +30,7 @@ CREATE TABLE verdict (
     pos_status     text,                       -- REVERSED where a void succeeded
     settle_status  text,
     payout_status  text,                       -- of the newest payout in the chain that the line's payout begins
+    payout_fact    text,                       -- which payout in which version that is: a new one is a new fact
     pos_amount     numeric(18,2),              -- signed: REFUND negative
     settled_amount numeric(18,2),              -- signed sum of the standing SETTLED lines in the order's currency
     received       numeric(18,2) NOT NULL,     -- the part of it whose payout is PAID, or not named, or not reported

@@ -24,7 +24,7 @@ var mayImport = map[string][]string{
 	"internal/ingest":           {"internal/recon", "internal/calendar", "internal/statement", "internal/postgres"},
 	"internal/match":            {"internal/recon", "internal/calendar"},
 	"internal/classify":         {"internal/recon"},
-	"internal/cases":            {},
+	"internal/cases":            {"internal/recon"},
 	"internal/export":           {"internal/recon", "internal/classify"},
 	"internal/check":            {"internal/match", "internal/classify"},
 	"internal/schedule":         {},

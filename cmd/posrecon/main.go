@@ -57,17 +57,36 @@ func realMain(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, getenv: os.Getenv}
+	results := &checkedWriter{w: stdout}
+	a := &app{stdin: stdin, stdout: results, stderr: stderr, getenv: os.Getenv}
 	root := newRoot(a)
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	root.SetOut(results)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	if cerr := a.close(context.WithoutCancel(ctx)); err == nil {
 		err = cerr
 	}
+	if results.err != nil && (err == nil || errors.Is(err, errAttention)) {
+		err = fmt.Errorf("write the results: %w", results.err)
+	}
 	return a.exit(ctx, err)
+}
+
+// checkedWriter remembers that a result could not be written: a report that a full disk swallowed is no report, however
+// it was printed.
+type checkedWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (c *checkedWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	if err != nil && c.err == nil {
+		c.err = err
+	}
+	return n, err
 }
 
 // exit turns the error that ended a command into its exit status, and tells the person.

@@ -156,7 +156,7 @@ func writeTotals(b *strings.Builder, totals []export.Total) {
 	for _, c := range currencies {
 		m := byCurrency[c]
 		if m.Due.IsPositive() {
-			rate := m.Arrived.Mul(decimal.NewFromInt(100)).DivRound(m.Due, 2)
+			rate := m.Arrived.Mul(decimal.NewFromInt(100)).DivRound(m.Due.Decimal, 2)
 			fmt.Fprintf(b, "Arrived  %s %% of what was due in %s\n", rate.StringFixed(2), c)
 		}
 	}

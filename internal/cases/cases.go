@@ -23,7 +23,7 @@ import (
 // facts is a digest of what is known of a verdict's order and payout. A case that a person resolved reopens only when
 // it changes; that the same fact arrives in a further file changes nothing.
 const facts = `md5(concat_ws('|', v.outcome, v.pos_status, v.pos_amount, v.settle_status, v.settle_date, v.settled_lines,
-                       v.settled_amount, v.received, v.payout_status, v.settle_key, v.duplicate_pos, v.currency))`
+                       v.settled_amount, v.received, v.payout_fact, v.settle_key, v.duplicate_pos, v.currency))`
 
 // caseID is derived from the order's key; the episode is told only where a key recurs.
 const caseID = `'C-' || left(replace(v.order_key::text, '-', ''), 16) || CASE WHEN v.episode > 0 THEN '-' || v.episode ELSE '' END`

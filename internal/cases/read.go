@@ -8,7 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/shopspring/decimal"
+
+	"github.com/posrecon/posrecon/internal/recon"
 )
 
 // Sentence is one piece of evidence as it was stored, in both languages.
@@ -20,22 +21,22 @@ type Sentence struct {
 
 // Case is a case with what the last run said of its order.
 type Case struct {
-	ID         string          `json:"case_id"`
-	Status     string          `json:"status"`
-	Assignee   string          `json:"assignee"`
-	Acquirer   string          `json:"acquirer"`
-	MerchantID string          `json:"merchant_id"`
-	OrderID    string          `json:"order_id"`
-	Outcome    string          `json:"outcome"`
-	Cause      string          `json:"cause,omitempty"`
-	SubCause   string          `json:"sub_cause,omitempty"`
-	Owed       decimal.Decimal `json:"amount_owed"`
-	Excess     decimal.Decimal `json:"amount_excess"`
-	Currency   string          `json:"currency"`
-	Opened     time.Time       `json:"opened"`
-	Evidence   []Sentence      `json:"evidence,omitempty"`
-	Counter    []Sentence      `json:"counter_evidence,omitempty"`
-	History    []Event         `json:"history,omitempty"`
+	ID         string       `json:"case_id"`
+	Status     string       `json:"status"`
+	Assignee   string       `json:"assignee"`
+	Acquirer   string       `json:"acquirer"`
+	MerchantID string       `json:"merchant_id"`
+	OrderID    string       `json:"order_id"`
+	Outcome    string       `json:"outcome"`
+	Cause      string       `json:"cause,omitempty"`
+	SubCause   string       `json:"sub_cause,omitempty"`
+	Owed       recon.Amount `json:"amount_owed"`
+	Excess     recon.Amount `json:"amount_excess"`
+	Currency   string       `json:"currency"`
+	Opened     time.Time    `json:"opened"`
+	Evidence   []Sentence   `json:"evidence,omitempty"`
+	Counter    []Sentence   `json:"counter_evidence,omitempty"`
+	History    []Event      `json:"history,omitempty"`
 }
 
 const casesSQL = `

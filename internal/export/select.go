@@ -117,8 +117,9 @@ type row struct {
 // the key, so that the same selection gives the same bytes.
 const rowsSQL = `
 	SELECT v.order_key, v.episode, v.business_date,
-	       COALESCE(p.order_id, s.order_id, ''),
-	       COALESCE(p.refund_id, s.refund_id, ''),
+	       COALESCE(CASE WHEN v.has_order THEN p.order_id ELSE s.order_id END, ''),
+	       -- What identifies an order is its own, whatever the line that it was matched with says.
+	       COALESCE(CASE WHEN v.has_order THEN p.refund_id ELSE s.refund_id END, ''),
 	       COALESCE(pm.original_order_id, p.original_order_id, sm.original_order_id, s.original_order_id, ''),
 	       v.acquirer, v.merchant_id,
 	       COALESCE(pm.store_id, p.store_id, ''),
@@ -215,10 +216,10 @@ func each(ctx context.Context, q querier, sel Selection, do func(*row) error) er
 
 // Money is the contract's four amounts, in yuan or another one currency.
 type Money struct {
-	Due     decimal.Decimal `json:"amount_due"`
-	Arrived decimal.Decimal `json:"amount_arrived"`
-	Owed    decimal.Decimal `json:"amount_owed"`
-	Excess  decimal.Decimal `json:"amount_excess"`
+	Due     recon.Amount `json:"amount_due"`
+	Arrived recon.Amount `json:"amount_arrived"`
+	Owed    recon.Amount `json:"amount_owed"`
+	Excess  recon.Amount `json:"amount_excess"`
 }
 
 // Total counts the rows of one currency, outcome and cause and adds up their money.
@@ -262,22 +263,5 @@ func Totals(ctx context.Context, q querier, sel Selection) ([]Total, error) {
 
 // Add adds other's money to m.
 func (m Money) Add(other Money) Money {
-	return Money{m.Due.Add(other.Due), m.Arrived.Add(other.Arrived), m.Owed.Add(other.Owed), m.Excess.Add(other.Excess)}
-}
-
-// MarshalJSON prints amounts with two places, as everywhere.
-func (t Total) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		Currency string        `json:"currency"`
-		Outcome  recon.Outcome `json:"outcome"`
-		Cause    recon.Cause   `json:"cause,omitempty"`
-		SubCause string        `json:"sub_cause,omitempty"`
-		Rows     int64         `json:"rows"`
-		FollowUp int64         `json:"needs_follow_up"`
-		Due      string        `json:"amount_due"`
-		Arrived  string        `json:"amount_arrived"`
-		Owed     string        `json:"amount_owed"`
-		Excess   string        `json:"amount_excess"`
-	}{t.Currency, t.Outcome, t.Cause, t.SubCause, t.Rows, t.FollowUp,
-		t.Due.StringFixed(2), t.Arrived.StringFixed(2), t.Owed.StringFixed(2), t.Excess.StringFixed(2)})
+	return Money{m.Due.Plus(other.Due), m.Arrived.Plus(other.Arrived), m.Owed.Plus(other.Owed), m.Excess.Plus(other.Excess)}
 }

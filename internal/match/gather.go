@@ -59,7 +59,8 @@ func (d *decision) gather(ctx context.Context) error {
 		        sum(s.amount) AS settled,
 		        COALESCE(sum(s.amount) FILTER (WHERE p.status IS NULL OR p.status = 'PAID'), 0) AS received,
 		        -- The payout that is furthest from paid is the one to show.
-		        (array_agg(p.status ORDER BY p.status = 'PAID', p.status) FILTER (WHERE p.status IS NOT NULL))[1] AS payout_status
+		        (array_agg(p.status ORDER BY p.status = 'PAID', p.status) FILTER (WHERE p.status IS NOT NULL))[1] AS payout_status,
+		        string_agg(p.fact, ', ' ORDER BY p.fact) AS payout_fact
 		   FROM settle_stands AS s
 		   JOIN wl ON (wl.order_key, wl.episode) = (s.order_key, s.episode) AND wl.settled_lines > 1
 		   LEFT JOIN payout_state AS p ON p.acquirer = s.acquirer AND p.payout_id = s.payout_id

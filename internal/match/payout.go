@@ -5,20 +5,21 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/shopspring/decimal"
+
+	"github.com/posrecon/posrecon/internal/recon"
 )
 
 // PayoutDifference is a payout whose amount is not the sum of its lines' net amounts.
 type PayoutDifference struct {
-	Acquirer   string          `json:"acquirer"`
-	PayoutID   string          `json:"payout_id"`
-	MerchantID string          `json:"merchant_id"`
-	Currency   string          `json:"currency"`
-	Amount     decimal.Decimal `json:"amount"`
-	Lines      int64           `json:"lines"`
-	Net        decimal.Decimal `json:"net"`
-	Difference decimal.Decimal `json:"payout_difference"` // amount − net; never spread over orders
-	Source     string          `json:"source"`
+	Acquirer   string       `json:"acquirer"`
+	PayoutID   string       `json:"payout_id"`
+	MerchantID string       `json:"merchant_id"`
+	Currency   string       `json:"currency"`
+	Amount     recon.Amount `json:"amount"`
+	Lines      int64        `json:"lines"`
+	Net        recon.Amount `json:"net"`
+	Difference recon.Amount `json:"payout_difference"` // amount − net; never spread over orders
+	Source     string       `json:"source"`
 }
 
 // PayoutDifferences returns the payouts that do not tie with their lines, in the order of their ids: amount = Σ signed
@@ -54,19 +55,28 @@ func PayoutDifferences(ctx context.Context, tx pgx.Tx, onlyNew bool) ([]PayoutDi
 		   JOIN (` + touched + `) AS t ON t.acquirer = y.acquirer AND t.last_id = y.last_id`,
 		`ANALYZE tied_payout`,
 		`CREATE TEMP TABLE tied_net ON COMMIT DROP AS
-		 SELECT acquirer, last_id, currency, count(*) AS lines, sum(CASE type WHEN 'REFUND' THEN -net ELSE net END) AS net
-		   FROM (SELECT t.acquirer, t.last_id, r.type, r.currency, COALESCE(r.net_amount, r.amount - COALESCE(r.fee, 0)) AS net
-		           FROM tied_payout AS t
-		           JOIN settlement_row AS r ON r.payout_id = t.payout_id AND r.acquirer = t.acquirer
-		           JOIN file AS f ON f.file_id = r.file_id AND f.replaced_by IS NULL
-		          WHERE r.status = 'SETTLED'
-		            AND NOT EXISTS (SELECT FROM settlement_merged AS g WHERE g.order_key = r.order_key)
-		          UNION ALL
-		         SELECT t.acquirer, t.last_id, s.type, s.currency, COALESCE(s.net_amount, s.amount - COALESCE(s.fee, 0))
-		           FROM tied_payout AS t
-		           JOIN standing_line AS s ON s.payout_id = t.payout_id AND s.acquirer = t.acquirer
-		          WHERE s.status = 'SETTLED') AS line
-		  GROUP BY acquirer, last_id, currency`,
+		 WITH of_payout AS (
+		     SELECT r.acquirer, r.payout_id, r.type, r.currency, count(*) AS lines,
+		            sum(COALESCE(r.net_amount, r.amount - COALESCE(r.fee, 0))) AS net
+		       FROM settlement_row AS r
+		       JOIN file AS f ON f.file_id = r.file_id AND f.replaced_by IS NULL
+		      WHERE r.status = 'SETTLED'
+		        AND r.payout_id IN (SELECT payout_id FROM tied_payout)
+		        AND NOT EXISTS (SELECT FROM settlement_merged AS g WHERE g.order_key = r.order_key)
+		      GROUP BY r.acquirer, r.payout_id, r.type, r.currency
+		      UNION ALL
+		     SELECT s.acquirer, s.payout_id, s.type, s.currency, count(*),
+		            sum(COALESCE(s.net_amount, s.amount - COALESCE(s.fee, 0)))
+		       FROM standing_line AS s
+		      WHERE s.status = 'SETTLED'
+		        AND s.payout_id IN (SELECT payout_id FROM tied_payout)
+		      GROUP BY s.acquirer, s.payout_id, s.type, s.currency
+		 )
+		 SELECT t.acquirer, t.last_id, o.currency, sum(o.lines)::bigint AS lines,
+		        sum(CASE o.type WHEN 'REFUND' THEN -o.net ELSE o.net END) AS net
+		   FROM of_payout AS o
+		   JOIN tied_payout AS t ON t.acquirer = o.acquirer AND t.payout_id = o.payout_id
+		  GROUP BY t.acquirer, t.last_id, o.currency`,
 	} {
 		if _, err := tx.Exec(ctx, sql); err != nil {
 			return nil, fmt.Errorf("tie payouts with their lines: %w", err)

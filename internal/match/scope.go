@@ -150,7 +150,8 @@ func (d *decision) payoutState(ctx context.Context) error {
 		      ORDER BY acquirer, payout_id, depth DESC
 		 )
 		 SELECT l.acquirer, l.payout_id, l.last_id, v.merchant_id, v.status, v.reason_code, v.reason, v.amount, v.currency,
-		        v.payout_date, v.version_time, v.file_id, v.line
+		        v.payout_date, v.version_time, v.file_id, v.line,
+		        concat_ws(' ', l.last_id, v.status, v.reason_code, v.version_time) AS fact
 		   FROM last AS l
 		   JOIN payout_version AS v ON v.acquirer = l.acquirer AND v.payout_id = l.last_id`,
 		`ALTER TABLE payout_state ADD PRIMARY KEY (acquirer, payout_id)`,

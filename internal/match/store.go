@@ -16,7 +16,7 @@ func (d *decision) store(ctx context.Context) error {
 		INSERT INTO verdict (order_key, episode, business_date, has_order, duplicate_pos, settled_lines, pos_file_id, pos_line,
 		       settle_key, settle_episode, settle_file_id, settle_line, txn_time, due_date, missing_year, settle_date,
 		       outcome, match_rule, type, acquirer, merchant_id, channel, terminal_id, currency, pos_status, settle_status,
-		       payout_status, pos_amount, settled_amount, received)
+		       payout_status, payout_fact, pos_amount, settled_amount, received)
 		WITH side_by_side AS (
 		    SELECT o.order_key IS NOT NULL AS has_order,
 		           o.*,
@@ -36,6 +36,7 @@ func (d *decision) store(ctx context.Context) error {
 		           u.due_date, u.is_due, u.missing_year,
 		           COALESCE(u.tolerance, 0) AS tolerance,
 		           CASE WHEN b.settled_lines > 1 THEN w.payout_status ELSE y.status END AS payout_status,
+		           CASE WHEN b.settled_lines > 1 THEN w.payout_fact ELSE y.fact END AS payout_fact,
 		           -- In the order's own currency only: money of two currencies is never added.
 		           CASE WHEN b.settled_lines = 1 AND b.l_currency = COALESCE(b.currency, b.l_currency) THEN b.l_amount
 		                WHEN b.settled_lines > 1 THEN w.settled
@@ -91,6 +92,7 @@ func (d *decision) store(ctx context.Context) error {
 		       pos_status,
 		       l_status,
 		       payout_status,
+		       payout_fact,
 		       sign * amount,
 		       sign * settled,
 		       sign * received

@@ -85,7 +85,7 @@ func (j *Job) Run(ctx context.Context, opt Options) (*Report, error) {
 
 	report := &Report{
 		AsOf: opt.AsOf.In(j.Config.Zone).Format(time.RFC3339), Kind: opt.Kind, Files: []ingest.File{}, Waiting: []ingest.File{},
-		Seconds: map[string]float64{},
+		Totals: []export.Total{}, Payouts: []match.PayoutDifference{}, MissingYears: []int{}, Seconds: map[string]float64{},
 	}
 	if len(opt.Inbox) > 0 {
 		start := time.Now()
@@ -139,8 +139,18 @@ func (j *Job) Ingest(ctx context.Context, opt Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	report := &Report{Kind: "ingest", Files: []ingest.File{}, Waiting: []ingest.File{}}
+	report := &Report{
+		Kind: "ingest", Files: []ingest.File{}, Waiting: []ingest.File{},
+		Totals: []export.Total{}, Payouts: []match.PayoutDifference{}, MissingYears: []int{}, Seconds: map[string]float64{},
+	}
 	report.take(loaded)
+	told := make([]string, len(report.Files))
+	for i, f := range report.Files {
+		told[i] = f.SHA256
+	}
+	if _, err := j.Pool.Exec(ctx, `UPDATE file SET told = true WHERE sha256 = ANY ($1)`, told); err != nil {
+		return nil, fmt.Errorf("record what was told: %w", err)
+	}
 	return report, nil
 }
 
@@ -180,14 +190,19 @@ func (j *Job) decide(ctx context.Context, tx pgx.Tx, scope match.Scope, asOf tim
 		return err
 	}
 	report.Decided = result.Decided
-	report.MissingYears = result.MissingYears
+	report.MissingYears = append([]int{}, result.MissingYears...)
 	slices.Sort(report.MissingYears)
 	return nil
 }
 
 // record marks what the run has looked at and writes its row: with it the run is complete.
 func (j *Job) record(ctx context.Context, tx pgx.Tx, opt Options, report *Report) error {
-	if _, err := tx.Exec(ctx, `UPDATE file SET decided = true WHERE NOT decided`); err != nil {
+	// What a run that was killed had loaded, and could not tell of, is this one's to tell.
+	if err := tx.QueryRow(ctx, `
+		SELECT EXISTS (SELECT FROM file WHERE NOT told AND (state <> 'loaded' OR rows_rejected > 0))`).Scan(&report.Withheld); err != nil {
+		return fmt.Errorf("record the run: %w", err)
+	}
+	if _, err := tx.Exec(ctx, `UPDATE file SET decided = true, told = true WHERE NOT decided OR NOT told`); err != nil {
 		return fmt.Errorf("record the run: %w", err)
 	}
 	summary, err := json.Marshal(report)
