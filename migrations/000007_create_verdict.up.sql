@@ -36,7 +36,7 @@ CREATE TABLE verdict (
     received       numeric(18,2) NOT NULL,     -- the part of it whose payout is PAID, or not named, or not reported
     CONSTRAINT verdict_claims_an_order_once PRIMARY KEY (order_key, episode),
     CONSTRAINT verdict_claims_a_line_once UNIQUE (settle_key, settle_episode),
-    CONSTRAINT verdict_outcome_is_known CHECK (outcome IN ('unexpected_settlement', 'duplicate', 'amount_mismatch', 'status_mismatch', 'unsettled', 'pending', 'matched')),
+    CONSTRAINT verdict_outcome_is_known CHECK (outcome IN ('matched', 'pending', 'unsettled', 'status_mismatch', 'amount_mismatch', 'duplicate', 'unexpected_settlement')),
     CONSTRAINT verdict_match_rule_is_known CHECK (match_rule IN ('order_id', 'channel_txn', 'reference', 'ambiguous', 'none')),
     CONSTRAINT verdict_is_of_an_order_or_a_line CHECK (has_order = (pos_file_id IS NOT NULL) AND (has_order OR settle_file_id IS NOT NULL)),
     CONSTRAINT verdict_without_order_is_unexpected CHECK (has_order = (outcome <> 'unexpected_settlement')),

@@ -219,6 +219,8 @@ func resolveReplacements(ctx context.Context, tx pgx.Tx, fileID int32) error {
 		   AND $1 IN (correction.file_id, original.file_id)
 		   AND correction.file_id <> original.file_id
 		   AND original.replaced_by IS NULL
+		   -- A file never replaces the one that replaced it.
+		   AND correction.replaced_by IS DISTINCT FROM original.file_id
 		   AND correction.replaces <> ''
 		   -- Two corrections of one name name each other as well: the newer counts, by its own date, else the one that no
 		   -- run has seen yet; within a night it does not matter which came first.

@@ -14,15 +14,31 @@ import (
 
 // gather brings together what stands: wo has one row per order, wl one per key that has settlement lines, whether it
 // came the short way (one row, which stands) or the long one.
+//
+// Where all is decided they are views: writing two million rows down to read them three times costs more than reading
+// the facts three times. Where some is decided they are tables: finding the few among the many costs more than keeping
+// them.
 func (d *decision) gather(ctx context.Context) error {
-	if _, err := d.exec(ctx, `
-		CREATE TEMP TABLE wo ON COMMIT DROP AS
+	create := "TEMP TABLE %s ON COMMIT DROP AS"
+	if d.all {
+		create = "TEMP VIEW %s AS"
+	}
+	// Most nights have slow keys; where there are none, asking for each row costs more than asking once.
+	notSlow := "AND NOT EXISTS (SELECT FROM slow_key AS s WHERE s.order_key = r.order_key)"
+	var slow bool
+	if err := d.tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM slow_key)`).Scan(&slow); err != nil {
+		return err
+	}
+	if !slow {
+		notSlow = ""
+	}
+	if _, err := d.exec(ctx, "CREATE "+fmt.Sprintf(create, "wo")+`
 		SELECT r.order_key, 0::smallint AS episode, r.business_date, r.acquirer, r.merchant_id, r.type, r.channel,
 		       r.terminal_id, r.txn_time, r.currency, r.amount, r.status AS pos_status, COALESCE(r.settle_cycle, '') AS cycle,
 		       false AS duplicate, r.file_id, r.line
 		  FROM pos_row AS r {dirty}
 		 WHERE r.file_id <> ALL (`+d.replacedList()+`)
-		   AND NOT EXISTS (SELECT FROM slow_key AS s WHERE s.order_key = r.order_key)
+		   `+notSlow+`
 		 UNION ALL
 		SELECT order_key, episode, business_date, acquirer, merchant_id, type, channel,
 		       terminal_id, txn_time, currency, amount, CASE WHEN voided THEN 'REVERSED' ELSE status END, COALESCE(settle_cycle, ''),
@@ -30,14 +46,13 @@ func (d *decision) gather(ctx context.Context) error {
 		  FROM pos_stands`); err != nil {
 		return err
 	}
-	if _, err := d.exec(ctx, `
-		CREATE TEMP TABLE wl ON COMMIT DROP AS
+	if _, err := d.exec(ctx, "CREATE "+fmt.Sprintf(create, "wl")+`
 		SELECT r.order_key, 0::smallint AS episode, r.business_date, r.acquirer, r.merchant_id, r.type, r.channel,
 		       r.terminal_id, r.txn_time, r.currency, r.amount, r.status, r.settle_date, r.payout_id,
 		       (CASE WHEN r.status = 'SETTLED' THEN 1 ELSE 0 END)::smallint AS settled_lines, r.file_id, r.line
 		  FROM settlement_row AS r {dirty}
 		 WHERE r.file_id <> ALL (`+d.replacedList()+`)
-		   AND NOT EXISTS (SELECT FROM slow_key AS s WHERE s.order_key = r.order_key)
+		   `+notSlow+`
 		 UNION ALL
 		SELECT * FROM (
 		SELECT DISTINCT ON (order_key, episode)
@@ -48,9 +63,12 @@ func (d *decision) gather(ctx context.Context) error {
 		 ORDER BY order_key, episode, settle_date, file_date, sha256, line) AS slow`); err != nil {
 		return err
 	}
+	if !d.all {
+		if err := d.run(ctx, `ANALYZE wo`, `ANALYZE wl`); err != nil {
+			return err
+		}
+	}
 	return d.run(ctx,
-		`ANALYZE wo`,
-		`ANALYZE wl`,
 		// Keys settled more than once: their sums by currency, and how much of them a good payout carries.
 		`CREATE TEMP TABLE wl_sum ON COMMIT DROP AS
 		 SELECT s.order_key,

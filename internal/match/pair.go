@@ -63,6 +63,15 @@ const (
 // itself, needs no table: equal keys join when verdicts are stored.
 func (d *decision) pair(ctx context.Context) error {
 	if err := d.run(ctx,
+		// First who is alone, by keys only: joined with what else is to be known of them at once, the planner carries a
+		// million rows through the join to keep a few.
+		`CREATE TEMP TABLE alone ON COMMIT DROP AS
+		 SELECT o.order_key AS o_key, o.episode AS o_episode, l.order_key AS l_key, l.episode AS l_episode
+		   FROM (SELECT order_key, episode FROM wo) AS o
+		   FULL JOIN (SELECT order_key, episode FROM wl) AS l ON (l.order_key, l.episode) = (o.order_key, o.episode)
+		  WHERE o.order_key IS NULL
+		     OR l.order_key IS NULL`,
+		`ANALYZE alone`,
 		`CREATE TEMP TABLE lone_order ON COMMIT DROP AS
 		 SELECT o.order_key, o.episode, o.business_date, o.acquirer, o.merchant_id, o.type, o.amount, o.currency, o.txn_time,
 		        o.terminal_id, o.file_id, o.line, r.order_id, r.refund_id,
@@ -70,10 +79,10 @@ func (d *decision) pair(ctx context.Context) error {
 		        COALESCE(m.ref_no, r.ref_no) AS ref_no,
 		        COALESCE(m.trace_no, r.trace_no) AS trace_no,
 		        false AS paired
-		   FROM wo AS o
+		   FROM alone AS a
+		   JOIN wo AS o ON (o.order_key, o.episode) = (a.o_key, a.o_episode)
 		   JOIN pos_row AS r ON (r.order_key, r.file_id, r.line) = (o.order_key, o.file_id, o.line)
-		   LEFT JOIN pos_merged AS m ON (m.order_key, m.episode) = (o.order_key, o.episode)
-		  WHERE NOT EXISTS (SELECT FROM wl AS l WHERE (l.order_key, l.episode) = (o.order_key, o.episode))`,
+		   LEFT JOIN pos_merged AS m ON (m.order_key, m.episode) = (o.order_key, o.episode)`,
 		`CREATE TEMP TABLE lone_line ON COMMIT DROP AS
 		 SELECT l.order_key, l.episode, l.business_date, l.acquirer, l.merchant_id, l.type, l.amount, l.currency, l.txn_time,
 		        l.terminal_id, l.file_id, l.line, l.settle_date, r.order_id, r.refund_id,
@@ -81,10 +90,10 @@ func (d *decision) pair(ctx context.Context) error {
 		        COALESCE(m.ref_no, r.ref_no) AS ref_no,
 		        COALESCE(m.trace_no, r.trace_no) AS trace_no,
 		        false AS paired
-		   FROM wl AS l
+		   FROM alone AS a
+		   JOIN wl AS l ON (l.order_key, l.episode) = (a.l_key, a.l_episode)
 		   JOIN settlement_row AS r ON (r.order_key, r.file_id, r.line) = (l.order_key, l.file_id, l.line)
-		   LEFT JOIN settlement_merged AS m ON (m.order_key, m.episode) = (l.order_key, l.episode)
-		  WHERE NOT EXISTS (SELECT FROM wo AS o WHERE (o.order_key, o.episode) = (l.order_key, l.episode))`,
+		   LEFT JOIN settlement_merged AS m ON (m.order_key, m.episode) = (l.order_key, l.episode)`,
 		`ANALYZE lone_order`,
 		`ANALYZE lone_line`,
 		`CREATE TEMP TABLE candidate (

@@ -31,7 +31,6 @@ func (d *decision) store(ctx context.Context) error {
 		                       AND l.episode = COALESCE(p.settle_episode, o.episode)
 		), told AS (
 		    SELECT b.*,
-		           CASE WHEN COALESCE(b.type, b.l_type) = 'REFUND' THEN -1 ELSE 1 END AS sign,
 		           COALESCE(b.currency, b.l_currency) AS own_currency,
 		           u.due_date, u.is_due, u.missing_year,
 		           COALESCE(u.tolerance, 0) AS tolerance,
@@ -93,9 +92,9 @@ func (d *decision) store(ctx context.Context) error {
 		       l_status,
 		       payout_status,
 		       payout_fact,
-		       sign * amount,
-		       sign * settled,
-		       sign * received
+		       CASE WHEN COALESCE(type, l_type) = 'REFUND' THEN -amount ELSE amount END,
+		       CASE WHEN COALESCE(type, l_type) = 'REFUND' THEN -settled ELSE settled END,
+		       CASE WHEN COALESCE(type, l_type) = 'REFUND' THEN -received ELSE received END
 		  FROM told`)
 	if err != nil {
 		return err
@@ -130,7 +129,7 @@ func (d *decision) withoutIndexes(ctx context.Context) (restore func(context.Con
 		return nil, err
 	}
 	var orders int64
-	if err := d.tx.QueryRow(ctx, `SELECT count(*) FROM wo`).Scan(&orders); err != nil {
+	if err := d.tx.QueryRow(ctx, `SELECT COALESCE(sum(rows_loaded), 0) FROM file WHERE kind = 'pos_log'`).Scan(&orders); err != nil {
 		return nil, err
 	}
 	// Below this the work of either way is not worth a lock on the table.
