@@ -254,5 +254,34 @@ func (e *explainer) readNames(ctx context.Context, tx pgx.Tx) error {
 			fmt.Sprintf("同一订单号的订单属于商户 %s，而非 %s", oMerchant, lMerchant), oSource})
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return e.readReplaced(ctx, tx, add)
+}
+
+// readReplaced reads what replaced settlement files said of flagged verdicts: that a correction took a line away is the
+// first thing to know of it.
+func (e *explainer) readReplaced(ctx context.Context, tx pgx.Tx, add func(nameKey, Evidence)) error {
+	rows, err := tx.Query(ctx, `
+		SELECT v.order_key, v.episode, r.status || ' ' || r.amount || ' ' || r.currency, f.name || ':' || r.line, g.name
+		  FROM file AS f
+		  JOIN file AS g ON g.file_id = f.replaced_by
+		  JOIN settlement_row AS r ON r.file_id = f.file_id AND r.business_date BETWEEN f.first_date AND f.last_date
+		  JOIN verdict AS v ON v.order_key = r.order_key
+		 WHERE f.kind = 'settlement'
+		   AND v.outcome NOT IN ('matched', 'pending')
+		 ORDER BY v.order_key, v.episode, f.file_date, f.sha256, r.line`)
+	if err != nil {
+		return err
+	}
+	var (
+		k                nameKey
+		said, source, by string
+	)
+	_, err = pgx.ForEachRow(rows, []any{&k.key, &k.episode, &said, &source, &by}, func() error {
+		add(k, Evidence{"file", "a file that " + by + " replaced had it as " + said, "被 " + by + " 替换的文件中记为 " + said, source})
+		return nil
+	})
 	return err
 }

@@ -221,16 +221,22 @@ func (e *explainer) missingLine(s *subject) Explanation {
 			{"channel", "the POS says success but has no channel transaction id, as its other orders have", "POS 记为成功，但没有渠道交易号，而其他订单都有", s.POSSource},
 			e.absentEvidence(s)}}
 	}
-	x := Explanation{SubCause: recon.SystemDelay, Confidence: 0.86, Action: actionOf(recon.SystemDelay), Evidence: []Evidence{
-		e.absentEvidence(s),
-		{"batch", fmt.Sprintf("%d of %d orders of its batch have settled: it is a straggler", batch.due-batch.missing, batch.due),
-			fmt.Sprintf("同批 %d 笔中 %d 笔已结算，本单为个别滞后", batch.due, batch.due-batch.missing), "cohort: acquirer × channel × business date"}}}
+	x := Explanation{SubCause: recon.SystemDelay, Confidence: 0.86, Action: actionOf(recon.SystemDelay), Evidence: []Evidence{e.absentEvidence(s)}}
+	if settled := batch.due - batch.missing; settled > 0 {
+		x.Evidence = append(x.Evidence, Evidence{"batch",
+			fmt.Sprintf("%d of %d orders of its batch have settled: it is a straggler", settled, batch.due),
+			fmt.Sprintf("同批 %d 笔中 %d 笔已结算，本单为个别滞后", batch.due, settled), "cohort: acquirer × channel × business date"})
+	} else {
+		x.Confidence = 0.6
+		x.Evidence = append(x.Evidence, Evidence{"batch", "no other order of its batch has settled that it could be compared with",
+			"同批没有已结算的订单可供比较", "cohort: acquirer × channel × business date"})
+	}
 	// A straggler comes within days; one that does not was probably never there. Three working days are where delay
 	// stops being the likelier story (practice: reporting triangle with a loss rate of 0.2 %).
 	if overdue > 5 {
 		x.SubCause, x.Confidence, x.Action = recon.FalseSuccess, 0.55, actionOf(recon.FalseSuccess)
 	} else if overdue > 3 {
-		x.Confidence = 0.6
+		x.Confidence = min(x.Confidence, 0.6)
 	}
 	x.Counter = append(x.Counter, Evidence{"age", fmt.Sprintf("it is %d days overdue", overdue), fmt.Sprintf("已逾期 %d 天", overdue), "due date"})
 	return x
@@ -248,6 +254,7 @@ func (e *explainer) notCompleted(s *subject) Explanation {
 	final := s.nothingOwed()
 	switch {
 	case s.Voided:
+		codeSays.EN, codeSays.ZH = "the sale was voided", "该笔交易已撤销"
 		return x(recon.Closed, 0.98)
 	case code.class == codeBusiness:
 		return x(code.sub, 0.98)

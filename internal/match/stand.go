@@ -101,6 +101,8 @@ func (d *decision) standSlow(ctx context.Context) error {
 		       (sum(new_order) OVER (PARTITION BY order_key ORDER BY business_date))::smallint AS episode
 		  FROM step`, recurrenceDays),
 
+		`ANALYZE slow_day`,
+
 		// Rows that agree in all that makes a fact but carry two different channel transaction ids are two facts; a row
 		// without one belongs to the smallest.
 		`CREATE TEMP TABLE slow_pos ON COMMIT DROP AS
@@ -131,6 +133,10 @@ func (d *decision) standSlow(ctx context.Context) error {
 		        `+posValues+posDiffers+`
 		   FROM slow_pos
 		  GROUP BY order_key, episode, type, amount, currency, status, fact_txn, acquirer, merchant_id, order_id, refund_id`,
+
+		// The facts of a key are looked up by the statements below; a file that is sent again makes every key a slow one.
+		`CREATE INDEX ON pos_fact (order_key, episode)`,
+		`ANALYZE pos_fact`,
 
 		// What stands of an order's rows. A final status beats PENDING and UNKNOWN. FAILED gives way to a SUCCESS that
 		// was exported later; one SUCCESS gives way to a REVERSED or CLOSED of the same amount. Two finals left over
@@ -173,6 +179,7 @@ func (d *decision) standSlow(ctx context.Context) error {
 		           CASE WHEN NOT final THEN last_seen END DESC NULLS LAST,
 		           file_date, sha256, line`,
 
+		`ANALYZE pos_stands`,
 		`DELETE FROM pos_merged AS m `+d.usingDirty("m"),
 		`INSERT INTO pos_merged (order_key, episode, voided, `+strings.Join(posEnriched, ", ")+`, differs, history)
 		 SELECT order_key, episode, voided, `+strings.Join(posEnriched, ", ")+`, differs,
@@ -206,6 +213,9 @@ func (d *decision) standSlow(ctx context.Context) error {
 		        `+settleValues+settleDiffers+`
 		   FROM slow_settle
 		  GROUP BY order_key, episode, amount, currency, status, settle_date, fact_txn, type, acquirer, merchant_id, order_id, refund_id`,
+
+		`CREATE INDEX ON settle_fact (order_key, episode)`,
+		`ANALYZE settle_fact`,
 
 		// What stands of a key's lines: the SETTLED ones that nothing un-settled since; where there is none, the latest.
 		// On one date SETTLED outranks all, so only a RETURNED, REJECTED or HELD of a later date un-settles.
