@@ -1,6 +1,6 @@
 # The program is built on the Go image and runs on a small Debian, whose shell docker-compose.yml hands it the password with.
 FROM golang:1.26 AS build
-# Where modules come from; empty is Go's default. In mainland China: GOPROXY=https://goproxy.cn,direct
+# Where modules come from; empty is Go's default. Give it where that is slow or out of reach.
 ARG GOPROXY
 WORKDIR /src
 COPY go.mod go.sum ./

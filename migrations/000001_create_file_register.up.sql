@@ -1,19 +1,21 @@
 -- Every file that was ever offered: loaded, held back or refused. A file is its bytes, so sha256 is its identity.
+-- Text is compared by its bytes here and in every table, whatever the database's language: the same facts then give the
+-- same bytes on every server.
 BEGIN;
 CREATE TABLE file (
     file_id        integer GENERATED ALWAYS AS IDENTITY,
-    sha256         text NOT NULL,
-    name           text NOT NULL,              -- the smallest of its names
-    names          text[] NOT NULL,            -- every name under which the bytes were offered
-    state          text NOT NULL,
-    reason         text NOT NULL DEFAULT '',   -- why it was held back or refused, in words for a clerk
-    reason_code    text NOT NULL DEFAULT '',
-    kind           text NOT NULL DEFAULT '',
-    acquirer       text NOT NULL DEFAULT '',   -- '' for a POS log, whose rows name their acquirer
+    sha256         text COLLATE "C" NOT NULL,
+    name           text COLLATE "C" NOT NULL,              -- the smallest of its names
+    names          text[] COLLATE "C" NOT NULL,            -- every name under which the bytes were offered
+    state          text COLLATE "C" NOT NULL,
+    reason         text COLLATE "C" NOT NULL DEFAULT '',   -- why it was held back or refused, in words for a clerk
+    reason_code    text COLLATE "C" NOT NULL DEFAULT '',
+    kind           text COLLATE "C" NOT NULL DEFAULT '',
+    acquirer       text COLLATE "C" NOT NULL DEFAULT '',   -- '' for a POS log, whose rows name their acquirer
     file_date      date,                       -- the file's own date: exported_at, settle_date or payout_date
     exported_at    timestamptz,
     status_time    timestamptz,
-    replaces       text NOT NULL DEFAULT '',   -- name or SHA-256 of the file that this one says it replaces
+    replaces       text COLLATE "C" NOT NULL DEFAULT '',   -- name or SHA-256 of the file that this one says it replaces
     replaced_by    integer,
     size_bytes     bigint NOT NULL,
     has_totals     boolean NOT NULL DEFAULT false,
@@ -49,10 +51,10 @@ CREATE INDEX file_not_decided ON file (file_id) WHERE NOT decided;
 CREATE TABLE rejected_line (
     file_id integer NOT NULL,
     line    bigint NOT NULL,
-    field   text NOT NULL,
-    value   text NOT NULL,
-    rule    text NOT NULL,
-    raw     text NOT NULL,
+    field   text COLLATE "C" NOT NULL,
+    value   text COLLATE "C" NOT NULL,
+    rule    text COLLATE "C" NOT NULL,
+    raw     text COLLATE "C" NOT NULL,
     CONSTRAINT rejected_line_once PRIMARY KEY (file_id, line),
     CONSTRAINT rejected_line_of_file FOREIGN KEY (file_id) REFERENCES file
 );

@@ -1,20 +1,20 @@
 -- Facts of the payouts: every accepted version of every payout. Few beside the orders they pay, so not partitioned.
 BEGIN;
 CREATE TABLE payout_row (
-    acquirer           text NOT NULL,
-    payout_id          text NOT NULL,
+    acquirer           text COLLATE "C" NOT NULL,
+    payout_id          text COLLATE "C" NOT NULL,
     file_id            integer NOT NULL,
     line               integer NOT NULL,
-    merchant_id        text NOT NULL,
+    merchant_id        text COLLATE "C" NOT NULL,
     payout_date        date NOT NULL,
     version_time       timestamptz NOT NULL,   -- the file's status_time, else the payout date's local midnight
     amount             numeric(18,2) NOT NULL, -- negative where the acquirer takes money back
-    currency           text NOT NULL,
-    status             text NOT NULL,
-    reason_code        text,
-    reason             text,
+    currency           text COLLATE "C" NOT NULL,
+    status             text COLLATE "C" NOT NULL,
+    reason_code        text COLLATE "C",
+    reason             text COLLATE "C",
     bank_credit_time   timestamptz,
-    replaces_payout_id text,
+    replaces_payout_id text COLLATE "C",
     CONSTRAINT payout_row_once PRIMARY KEY (acquirer, payout_id, file_id, line),
     CONSTRAINT payout_row_of_file FOREIGN KEY (file_id) REFERENCES file,
     CONSTRAINT payout_row_status_is_known CHECK (status IN ('PAID', 'PROCESSING', 'HELD', 'FAILED', 'RETURNED')),

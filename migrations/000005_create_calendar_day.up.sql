@@ -3,9 +3,9 @@
 BEGIN;
 CREATE TABLE calendar_day (
     day    date NOT NULL,
-    kind   text NOT NULL,
-    name   text NOT NULL,
-    notice text NOT NULL,
+    kind   text COLLATE "C" NOT NULL,
+    name   text COLLATE "C" NOT NULL,
+    notice text COLLATE "C" NOT NULL,
     CONSTRAINT calendar_day_once PRIMARY KEY (day),
     CONSTRAINT calendar_day_kind_is_known CHECK (kind IN ('off', 'working'))
 );

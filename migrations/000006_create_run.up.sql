@@ -3,8 +3,8 @@ BEGIN;
 CREATE TABLE run (
     run_id       integer GENERATED ALWAYS AS IDENTITY,
     as_of        timestamptz NOT NULL,
-    kind         text NOT NULL,
-    program      text NOT NULL,
+    kind         text COLLATE "C" NOT NULL,
+    program      text COLLATE "C" NOT NULL,
     completed_at timestamptz NOT NULL DEFAULT now(), -- for people and monitoring; no decision reads it
     summary      jsonb NOT NULL,
     CONSTRAINT run_has_an_id PRIMARY KEY (run_id),

@@ -8,7 +8,7 @@ CREATE TABLE verdict (
     business_date  date NOT NULL,
     has_order      boolean NOT NULL,
     duplicate_pos  boolean NOT NULL,
-    settled_lines  smallint NOT NULL,          -- standing SETTLED lines
+    settled_lines  integer NOT NULL,          -- standing SETTLED lines
     pos_file_id    integer,
     pos_line       integer,
     settle_key     uuid,
@@ -19,21 +19,21 @@ CREATE TABLE verdict (
     due_date       date,
     missing_year   smallint,                   -- the calendar year without which the due date cannot be counted
     settle_date    date,
-    outcome        text NOT NULL,
-    match_rule     text NOT NULL,
-    type           text NOT NULL,
-    acquirer       text NOT NULL,
-    merchant_id    text NOT NULL,
-    channel        text NOT NULL,
-    terminal_id    text,
-    currency       text NOT NULL,
-    pos_status     text,                       -- REVERSED where a void succeeded
-    settle_status  text,
-    payout_status  text,                       -- of the newest payout in the chain that the line's payout begins
-    payout_fact    text,                       -- which payout in which version that is: a new one is a new fact
-    pos_amount     numeric(18,2),              -- signed: REFUND negative
-    settled_amount numeric(18,2),              -- signed sum of the standing SETTLED lines in the order's currency
-    received       numeric(18,2) NOT NULL,     -- the part of it whose payout is PAID, or not named, or not reported
+    outcome        text COLLATE "C" NOT NULL,
+    match_rule     text COLLATE "C" NOT NULL,
+    type           text COLLATE "C" NOT NULL,
+    acquirer       text COLLATE "C" NOT NULL,
+    merchant_id    text COLLATE "C" NOT NULL,
+    channel        text COLLATE "C" NOT NULL,
+    terminal_id    text COLLATE "C",
+    currency       text COLLATE "C" NOT NULL,
+    pos_status     text COLLATE "C",                       -- REVERSED where a void succeeded
+    settle_status  text COLLATE "C",
+    payout_status  text COLLATE "C",                       -- of the newest payout in the chain that the line's payout begins
+    payout_fact    text COLLATE "C",                       -- which payout in which version that is: a new one is a new fact
+    pos_amount     numeric(24,2),              -- signed: REFUND negative
+    settled_amount numeric(24,2),              -- signed sum of the standing SETTLED lines in the order's currency
+    received       numeric(24,2) NOT NULL,     -- the part of it whose payout is PAID, or not named, or not reported
     CONSTRAINT verdict_claims_an_order_once PRIMARY KEY (order_key, episode),
     CONSTRAINT verdict_claims_a_line_once UNIQUE (settle_key, settle_episode),
     CONSTRAINT verdict_outcome_is_known CHECK (outcome IN ('matched', 'pending', 'unsettled', 'status_mismatch', 'amount_mismatch', 'duplicate', 'unexpected_settlement')),

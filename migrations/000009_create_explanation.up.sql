@@ -2,9 +2,9 @@
 -- No foreign key to verdict: a run writes both anew for what it decides, and posrecon check compares them.
 BEGIN;
 CREATE TABLE incident (
-    incident_id text NOT NULL,
-    kind        text NOT NULL,
-    scope       text NOT NULL,   -- acquirer, channel, merchant or terminal, as key=value pairs
+    incident_id text COLLATE "C" NOT NULL,
+    kind        text COLLATE "C" NOT NULL,
+    scope       text COLLATE "C" NOT NULL,   -- acquirer, channel, merchant or terminal, as key=value pairs
     started_at  timestamptz NOT NULL,
     ended_at    timestamptz NOT NULL,
     orders      bigint NOT NULL,
@@ -13,14 +13,14 @@ CREATE TABLE incident (
 CREATE TABLE explanation (
     order_key        uuid NOT NULL,
     episode          smallint NOT NULL,
-    cause            text,             -- NULL for outcomes that carry none: duplicate, unexpected_settlement
-    sub_cause        text,
+    cause            text COLLATE "C",             -- NULL for outcomes that carry none: duplicate, unexpected_settlement
+    sub_cause        text COLLATE "C",
     confidence       numeric(3,2),
-    certainty        text,
-    incident_id      text,
+    certainty        text COLLATE "C",
+    incident_id      text COLLATE "C",
     evidence         jsonb NOT NULL,   -- [{"family","en","zh","source"}], strongest first
     counter_evidence jsonb NOT NULL,
-    action           text NOT NULL,    -- a key of the table of next steps in package classify
+    action           text COLLATE "C" NOT NULL,    -- a key of the table of next steps in package classify
     needs_follow_up  boolean NOT NULL,
     CONSTRAINT explanation_once PRIMARY KEY (order_key, episode),
     CONSTRAINT explanation_cause_is_known CHECK (cause IN ('delay', 'interface_fault', 'frozen_account', 'failed_txn')),

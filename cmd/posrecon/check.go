@@ -45,7 +45,7 @@ not tie. Exit status 1 if an invariant is broken.`,
 			}
 			defer release()
 			var report check.Report
-			err = postgres.Transact(cmd.Context(), a.pool, func(tx pgx.Tx) (bool, error) {
+			err = postgres.TransactSnapshot(cmd.Context(), a.pool, func(tx pgx.Tx) (bool, error) {
 				report, err = check.Run(cmd.Context(), tx, match.Rules{AsOf: at, Zone: job.Config.Zone, Calendar: job.Calendar, Acquirers: job.Config.Acquirers})
 				return false, err
 			})

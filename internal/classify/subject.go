@@ -25,7 +25,7 @@ type subject struct {
 	SettleDate      *time.Time
 	HasOrder        bool
 	DuplicatePOS    bool
-	SettledLines    int16
+	SettledLines    int32
 	POSStatus       string
 	SettleStatus    string
 	PayoutStatus    string

@@ -14,6 +14,10 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/simplifiedchinese"
 
 	"github.com/posrecon/posrecon/internal/recon"
 	"github.com/posrecon/posrecon/internal/statement"
@@ -47,62 +51,104 @@ func (c *candidate) alsoNamed(name string) {
 }
 
 // find lists the regular files under paths, each once, in the order of their paths. Hidden files and those that a
-// program is still writing by the usual names (.tmp, .part, .partial, ~) are not input.
+// program is still writing by the usual names (.tmp, .part, .partial, ~) are not input. Links are followed, each folder
+// once.
 func find(paths []string, acquirers recon.Acquirers) ([]candidate, error) {
-	var found []candidate
-	add := func(root, path string, info fs.FileInfo) error {
-		if len(found) == maxFiles {
-			return fmt.Errorf("more than %d files: name fewer folders", maxFiles)
-		}
-		found = append(found, candidate{
-			path: path, name: filepath.Base(path), names: []string{filepath.Base(path)}, folder: folderAcquirer(root, path, acquirers),
-			size: info.Size(),
-		})
-		return nil
-	}
+	f := finder{acquirers: acquirers, walked: map[string]bool{}}
 	for _, root := range paths {
 		info, err := os.Stat(root)
 		if err != nil {
 			return nil, fmt.Errorf("input: %w", err)
 		}
-		if !info.IsDir() {
-			if err := add(filepath.Dir(filepath.Dir(root)), root, info); err != nil {
-				return nil, err
-			}
-			continue
+		if info.IsDir() {
+			err = f.walk(root, root)
+		} else {
+			err = f.add(filepath.Dir(filepath.Dir(root)), root, info)
 		}
-		err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			name := entry.Name()
-			if path != root && strings.HasPrefix(name, ".") {
-				if entry.IsDir() {
-					return filepath.SkipDir
-				}
-				return nil
-			}
-			if entry.IsDir() || unfinished(name) {
-				return nil
-			}
-			info, err := os.Stat(path) // follows a link to a file
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil // gone since the folder was listed, or a link to nothing
-			}
-			if err != nil {
-				return err
-			}
-			if !info.Mode().IsRegular() {
-				return nil
-			}
-			return add(root, path, info)
-		})
 		if err != nil {
-			return nil, fmt.Errorf("read folder %s: %w", root, err)
+			return nil, err
 		}
 	}
-	slices.SortFunc(found, func(a, b candidate) int { return strings.Compare(a.path, b.path) })
-	return slices.CompactFunc(found, func(a, b candidate) bool { return a.path == b.path }), nil
+	slices.SortFunc(f.found, func(a, b candidate) int { return strings.Compare(a.path, b.path) })
+	return slices.CompactFunc(f.found, func(a, b candidate) bool { return a.path == b.path }), nil
+}
+
+// finder collects files.
+type finder struct {
+	acquirers recon.Acquirers
+	walked    map[string]bool // folders by their real path: links may lead in a circle
+	found     []candidate
+}
+
+func (f *finder) add(root, path string, info fs.FileInfo) error {
+	if len(f.found) == maxFiles {
+		return fmt.Errorf("more than %d files: name fewer folders", maxFiles)
+	}
+	name := printable(filepath.Base(path))
+	f.found = append(f.found, candidate{
+		path: path, name: name, names: []string{name}, folder: folderAcquirer(root, path, f.acquirers), size: info.Size(),
+	})
+	return nil
+}
+
+func (f *finder) walk(root, dir string) error {
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return fmt.Errorf("read folder %s: %w", dir, err)
+	}
+	if f.walked[real] {
+		return nil
+	}
+	f.walked[real] = true
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("read folder %s: %w", dir, err)
+	}
+	for _, entry := range entries {
+		path := filepath.Join(dir, entry.Name())
+		if strings.HasPrefix(entry.Name(), ".") {
+			continue
+		}
+		info, err := os.Stat(path) // follows a link
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // gone since the folder was listed, or a link to nothing
+		}
+		if err != nil {
+			return fmt.Errorf("read folder %s: %w", dir, err)
+		}
+		switch {
+		case info.IsDir():
+			err = f.walk(root, path)
+		case info.Mode().IsRegular() && !unfinished(entry.Name()):
+			err = f.add(root, path, info)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printable returns a file's name as text: names from archives made on a Chinese Windows are GBK bytes, and a name may
+// hold anything but a slash.
+func printable(name string) string {
+	if !utf8.ValidString(name) {
+		if decoded, err := simplifiedchinese.GB18030.NewDecoder().String(name); err == nil && !strings.ContainsRune(decoded, utf8.RuneError) {
+			name = decoded
+		}
+	}
+	var b strings.Builder
+	for i, r := range name {
+		switch {
+		case r == utf8.RuneError && !strings.HasPrefix(name[i:], string(utf8.RuneError)):
+			fmt.Fprintf(&b, `\x%02x`, name[i])
+		case unicode.IsControl(r):
+			fmt.Fprintf(&b, `\x%02x`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 // unfinished reports whether a name is one that programs give to a file while they write it.
@@ -167,13 +213,28 @@ func (c *candidate) identify(zone *time.Location) error {
 	}
 	c.size = n
 	c.sha256 = hex.EncodeToString(h.Sum(nil))
-	for line := range bytes.Lines(tail.last()) {
+	c.sendsTotals = statesTotals(tail.last())
+	return nil
+}
+
+// statesTotals reports whether control totals stand at a file's end, behind its last row.
+func statesTotals(tail []byte) bool {
+	lines := bytes.Split(bytes.TrimSpace(tail), []byte("\n"))
+	for _, line := range slices.Backward(lines) {
+		line = bytes.TrimSpace(line)
+		if len(line) == 0 {
+			continue
+		}
+		if line[0] != '#' {
+			return false
+		}
 		key, _, _ := strings.Cut(strings.TrimLeft(string(line), "# \t"), ":")
-		if line[0] == '#' && strings.HasPrefix(strings.ToLower(strings.TrimSpace(key)), "total_") {
-			c.sendsTotals = true
+		switch strings.ToLower(strings.TrimSpace(key)) {
+		case "total_count", "total_amount", "total_fee":
+			return true
 		}
 	}
-	return nil
+	return false
 }
 
 // firstAcquirer returns the acquirer that the first readable row of a settlement or payout file names in its own

@@ -49,7 +49,7 @@ func (d *decision) gather(ctx context.Context) error {
 	if _, err := d.exec(ctx, "CREATE "+fmt.Sprintf(create, "wl")+`
 		SELECT r.order_key, 0::smallint AS episode, r.business_date, r.acquirer, r.merchant_id, r.type, r.channel,
 		       r.terminal_id, r.txn_time, r.currency, r.amount, r.status, r.settle_date, r.payout_id,
-		       (CASE WHEN r.status = 'SETTLED' THEN 1 ELSE 0 END)::smallint AS settled_lines, r.file_id, r.line
+		       CASE WHEN r.status = 'SETTLED' THEN 1 ELSE 0 END AS settled_lines, r.file_id, r.line
 		  FROM settlement_row AS r {dirty}
 		 WHERE r.file_id <> ALL (`+d.replacedList()+`)
 		   `+notSlow+`
@@ -58,7 +58,7 @@ func (d *decision) gather(ctx context.Context) error {
 		SELECT DISTINCT ON (order_key, episode)
 		       order_key, episode, business_date, acquirer, merchant_id, type, channel,
 		       terminal_id, txn_time, currency, amount, status, settle_date, payout_id,
-		       (count(*) FILTER (WHERE status = 'SETTLED') OVER (PARTITION BY order_key, episode))::smallint, file_id, line
+		       (count(*) FILTER (WHERE status = 'SETTLED') OVER (PARTITION BY order_key, episode))::integer, file_id, line
 		  FROM settle_stands
 		 ORDER BY order_key, episode, settle_date, file_date, sha256, line) AS slow`); err != nil {
 		return err

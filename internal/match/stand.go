@@ -30,6 +30,10 @@ func enriched(columns []string) (values, differs string) {
 	return v.String(), "concat_ws(', ', " + strings.TrimSuffix(d.String(), ", ") + ") AS differs"
 }
 
+// maxHistory bounds the text, in characters, that lists every fact of a key: some forty facts, more than anybody reads.
+// A broken export can put all of its rows under one order id.
+const maxHistory = "4000"
+
 // recurrenceDays separates two orders that use one key: a key that recurs more than so many days apart is another
 // order (contract §2).
 const recurrenceDays = 180
@@ -142,37 +146,30 @@ func (d *decision) standSlow(ctx context.Context) error {
 		// was exported later; one SUCCESS gives way to a REVERSED or CLOSED of the same amount. Two finals left over
 		// are a duplicate, shown by its SUCCESS that was seen first; of two that are not final the newest speaks.
 		`CREATE TEMP TABLE pos_stands ON COMMIT DROP AS
-		 WITH kept AS (
-		     SELECT f.*
+		 WITH compared AS (
+		     SELECT f.*,
+		            bool_or(type = 'VOID' AND status = 'SUCCESS') OVER of_order AS voided,
+		            bool_or(type <> 'VOID' AND final) OVER of_order AS has_final,
+		            max(CASE WHEN type <> 'VOID' AND status = 'SUCCESS' AND exported
+		                     THEN ARRAY[last_export, last_txn_time] END) OVER of_order AS last_success,
+		            bool_or(type <> 'VOID' AND status IN ('REVERSED', 'CLOSED')) OVER of_amount AS undone,
+		            count(*) FILTER (WHERE type <> 'VOID' AND status = 'SUCCESS') OVER of_amount AS successes
 		       FROM pos_fact AS f
-		      WHERE f.type <> 'VOID'
-		        AND CASE
-		            WHEN NOT f.final
-		            THEN NOT EXISTS (SELECT FROM pos_fact AS g
-		                              WHERE (g.order_key, g.episode) = (f.order_key, f.episode)
-		                                AND g.type <> 'VOID' AND g.final)
-		            WHEN f.status = 'FAILED'
-		            THEN NOT EXISTS (SELECT FROM pos_fact AS g
-		                              WHERE (g.order_key, g.episode) = (f.order_key, f.episode)
-		                                AND g.type <> 'VOID' AND g.status = 'SUCCESS'
-		                                AND g.exported AND f.exported
-		                                AND (g.last_export, g.last_txn_time) >= (f.first_export, f.first_txn_time))
-		            WHEN f.status = 'SUCCESS'
-		            THEN NOT EXISTS (SELECT FROM pos_fact AS g
-		                              WHERE (g.order_key, g.episode, g.amount, g.currency) = (f.order_key, f.episode, f.amount, f.currency)
-		                                AND g.type <> 'VOID' AND g.status IN ('REVERSED', 'CLOSED'))
-		              OR EXISTS (SELECT FROM pos_fact AS g
-		                          WHERE (g.order_key, g.episode, g.amount, g.currency) = (f.order_key, f.episode, f.amount, f.currency)
-		                            AND g.type <> 'VOID' AND g.status = 'SUCCESS' AND g.fact_txn <> f.fact_txn)
-		            ELSE true
+		     WINDOW of_order AS (PARTITION BY order_key, episode),
+		            of_amount AS (PARTITION BY order_key, episode, amount, currency)
+		 ), kept AS (
+		     SELECT *
+		       FROM compared
+		      WHERE type <> 'VOID'
+		        AND CASE WHEN NOT final THEN NOT has_final
+		                 WHEN status = 'FAILED' AND exported THEN COALESCE(last_success < ARRAY[first_export, first_txn_time], true)
+		                 WHEN status = 'SUCCESS' THEN NOT (undone AND successes = 1)
+		                 ELSE true
 		            END
 		 )
 		 SELECT DISTINCT ON (order_key, episode)
 		        kept.*,
-		        final AND count(*) OVER (PARTITION BY order_key, episode) > 1 AS duplicate,
-		        EXISTS (SELECT FROM pos_fact AS v
-		                 WHERE (v.order_key, v.episode) = (kept.order_key, kept.episode)
-		                   AND v.type = 'VOID' AND v.status = 'SUCCESS') AS voided
+		        final AND count(*) OVER (PARTITION BY order_key, episode) > 1 AS duplicate
 		   FROM kept
 		  ORDER BY order_key, episode,
 		           status = 'SUCCESS' DESC,
@@ -183,10 +180,10 @@ func (d *decision) standSlow(ctx context.Context) error {
 		`DELETE FROM pos_merged AS m `+d.usingDirty("m"),
 		`INSERT INTO pos_merged (order_key, episode, voided, `+strings.Join(posEnriched, ", ")+`, differs, history)
 		 SELECT order_key, episode, voided, `+strings.Join(posEnriched, ", ")+`, differs,
-		        (SELECT string_agg(concat_ws(' ', NULLIF(f.type, s.type), f.status, f.amount, f.currency,
+		        (SELECT left(string_agg(concat_ws(' ', NULLIF(f.type, s.type), f.status, f.amount, f.currency,
 		                                     to_char(f.txn_time AT TIME ZONE `+d.zone()+`, 'YYYY-MM-DD HH24:MI:SS'),
 		                                     NULLIF(f.fact_txn, ''), '(' || f.name || ':' || f.line || ')'),
-		                           '; ' ORDER BY f.file_date, f.sha256, f.line)
+		                           '; ' ORDER BY f.file_date, f.sha256, f.line), `+maxHistory+`)
 		           FROM pos_fact AS f
 		          WHERE (f.order_key, f.episode) = (s.order_key, s.episode))
 		   FROM pos_stands AS s`,
@@ -254,9 +251,9 @@ func (d *decision) standSlow(ctx context.Context) error {
 		        order_key, episode, original_order_id, txn_time, terminal_id, channel,
 		        channel_txn_id, ref_no, trace_no, batch_no, payout_id, reason_code, reason,
 		        differs,
-		        (SELECT string_agg(concat_ws(' ', f.status, f.amount, f.currency, f.settle_date,
+		        (SELECT left(string_agg(concat_ws(' ', f.status, f.amount, f.currency, f.settle_date,
 		                                     NULLIF(f.fact_txn, ''), f.payout_id, '(' || f.name || ':' || f.line || ')'),
-		                           '; ' ORDER BY f.settle_date, f.rank, f.file_date, f.sha256, f.line)
+		                           '; ' ORDER BY f.settle_date, f.rank, f.file_date, f.sha256, f.line), `+maxHistory+`)
 		           FROM settle_fact AS f
 		          WHERE (f.order_key, f.episode) = (s.order_key, s.episode))
 		   FROM settle_stands AS s

@@ -23,7 +23,7 @@ func (d *decision) store(ctx context.Context) error {
 		           l.order_key AS l_key, l.episode AS l_episode, l.business_date AS l_business_date, l.acquirer AS l_acquirer,
 		           l.merchant_id AS l_merchant_id, l.type AS l_type, l.channel AS l_channel, l.terminal_id AS l_terminal_id,
 		           l.txn_time AS l_txn_time, l.currency AS l_currency, l.amount AS l_amount, l.status AS l_status,
-		           l.settle_date, l.payout_id, COALESCE(l.settled_lines, 0)::smallint AS settled_lines,
+		           l.settle_date, l.payout_id, COALESCE(l.settled_lines, 0) AS settled_lines,
 		           l.file_id AS l_file_id, l.line AS l_line,
 		           p.match_rule AS pair_rule
 		      FROM (wo AS o LEFT JOIN pair AS p USING (order_key, episode))

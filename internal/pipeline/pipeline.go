@@ -98,7 +98,8 @@ func (j *Job) Run(ctx context.Context, opt Options) (*Report, error) {
 	}
 
 	start := time.Now()
-	err = postgres.Transact(ctx, j.Pool, func(tx pgx.Tx) (bool, error) {
+	// On one snapshot: a file that another program loads meanwhile is the next run's, whole.
+	err = postgres.TransactSnapshot(ctx, j.Pool, func(tx pgx.Tx) (bool, error) {
 		last, err := lastAsOf(ctx, tx)
 		if err != nil {
 			return false, err
@@ -279,14 +280,14 @@ func (j *Job) At(ctx context.Context, asOf time.Time, wait time.Duration, do fun
 		return err
 	}
 	if asOf.Equal(last) {
-		return postgres.Transact(ctx, j.Pool, func(tx pgx.Tx) (bool, error) { return false, do(tx) })
+		return postgres.TransactSnapshot(ctx, j.Pool, func(tx pgx.Tx) (bool, error) { return false, do(tx) })
 	}
 	release, err := postgres.Lock(ctx, j.Pool, wait)
 	if err != nil {
 		return err
 	}
 	defer release()
-	return postgres.Transact(ctx, j.Pool, func(tx pgx.Tx) (bool, error) {
+	return postgres.TransactSnapshot(ctx, j.Pool, func(tx pgx.Tx) (bool, error) {
 		if err := j.decide(ctx, tx, match.Scope{}, asOf, &Report{}); err != nil {
 			return false, err
 		}

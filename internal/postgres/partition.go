@@ -17,6 +17,10 @@ import (
 // partitionLock serialises the making of partitions among all posrecon programs on a database.
 const partitionLock int64 = runLock + 1
 
+// indexLock serialises the indexing of partitions. It is another lock: indexing waits for loaders, and a loader that
+// needs a new partition must not wait for the indexing.
+const indexLock int64 = runLock + 2
+
 // Partitions makes the monthly partitions of the fact tables as rows need them. It may be used by several loaders.
 type Partitions struct {
 	pool *pgxpool.Pool
@@ -75,7 +79,7 @@ var indexes = map[string][]struct{ name, on string }{
 // those it made one on and of touched: a decision follows at once, and autovacuum would come too late.
 func IndexPartitions(ctx context.Context, pool *pgxpool.Pool, touched []string) error {
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, partitionLock); err != nil {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, indexLock); err != nil {
 			return err
 		}
 		rows, err := tx.Query(ctx, `

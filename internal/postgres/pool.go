@@ -8,6 +8,7 @@ import (
 
 	pgxdecimal "github.com/jackc/pgx-shopspring-decimal"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -53,7 +54,27 @@ var errRollback = errors.New("roll back")
 
 // Transact runs do in one transaction. Its work is kept only if do returns keep true and no error.
 func Transact(ctx context.Context, pool *pgxpool.Pool, do func(tx pgx.Tx) (keep bool, err error)) error {
-	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	return transact(ctx, pool, pgx.TxOptions{}, do)
+}
+
+// serializationFailure is the SQLSTATE of a transaction that must be tried again.
+const serializationFailure = "40001"
+
+// TransactSnapshot is Transact on one snapshot of the database: whatever others commit meanwhile, every statement of do
+// sees the same facts. do may be called again, up to three times, where another transaction changed a row that it
+// changes too.
+func TransactSnapshot(ctx context.Context, pool *pgxpool.Pool, do func(tx pgx.Tx) (keep bool, err error)) error {
+	for try := 1; ; try++ {
+		err := transact(ctx, pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, do)
+		var pg *pgconn.PgError
+		if try == 3 || !errors.As(err, &pg) || pg.Code != serializationFailure {
+			return err
+		}
+	}
+}
+
+func transact(ctx context.Context, pool *pgxpool.Pool, options pgx.TxOptions, do func(tx pgx.Tx) (bool, error)) error {
+	err := pgx.BeginTxFunc(ctx, pool, options, func(tx pgx.Tx) error {
 		keep, err := do(tx)
 		if err == nil && !keep {
 			return errRollback
