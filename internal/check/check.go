@@ -68,7 +68,9 @@ func stored() []invariant {
 			SELECT 'file ' || n.file_id, n.rows || ' rows of a file that the register does not have as loaded'
 			  FROM (SELECT file_id, count(*) AS rows FROM pos_row GROUP BY file_id
 			         UNION ALL
-			        SELECT file_id, count(*) FROM settlement_row GROUP BY file_id) AS n
+			        SELECT file_id, count(*) FROM settlement_row GROUP BY file_id
+			         UNION ALL
+			        SELECT file_id, count(*) FROM payout_row GROUP BY file_id) AS n
 			 WHERE NOT EXISTS (SELECT FROM file AS f WHERE f.file_id = n.file_id AND f.state = 'loaded')
 			 ORDER BY n.file_id`},
 		{name: "every row's key is that of the order it names", sql: `
@@ -104,8 +106,12 @@ func stored() []invariant {
 			    ON (w.order_key, w.episode) = (v.settle_key, v.settle_episode)
 			   AND (w.order_key, w.episode) <> (v.order_key, v.episode)
 			 WHERE w.outcome = 'unexpected_settlement'
-			    OR w.settle_key = v.settle_key AND w.settle_episode = v.settle_episode
-			 ORDER BY v.order_key, v.episode`},
+			 UNION ALL
+			SELECT ` + name("v") + `, 'claims a line that another verdict claims as well'
+			  FROM (SELECT *, count(*) OVER (PARTITION BY settle_key, settle_episode) AS claims
+			          FROM verdict
+			         WHERE settle_key IS NOT NULL) AS v
+			 WHERE v.claims > 1`},
 		{name: "every flagged verdict is explained, and no other but what says why", sql: `
 			SELECT ` + name("v") + `, 'outcome ' || v.outcome || ' without an explanation'
 			  FROM verdict AS v
@@ -134,7 +140,7 @@ func stored() []invariant {
 			SELECT k.case_id, 'is ' || k.status || ' though nothing needs follow-up'
 			  FROM cases AS k
 			  LEFT JOIN explanation AS x USING (order_key, episode)
-			 WHERE k.status = 'open'
+			 WHERE k.status <> 'closed'
 			   AND NOT COALESCE(x.needs_follow_up, false)
 			   AND NOT EXISTS (SELECT FROM case_event AS e WHERE e.case_id = k.case_id AND e.kind = 'reopened' AND e.actor <> 'posrecon')`},
 		{name: "every case has a history that begins with its opening and has no gaps", sql: `
@@ -202,11 +208,37 @@ func derived() []invariant {
 			 WHERE v.order_key IS NULL
 			   AND w.order_key NOT IN (SELECT order_key FROM undecided)`},
 		{name: "stored explanations are what the evidence says", sql: `
-			SELECT ` + name("x") + `, concat_ws(' ', 'stored', x.sub_cause, x.confidence, x.incident_id, x.needs_follow_up, ', derived', y.sub_cause, y.confidence, y.incident_id, y.needs_follow_up)
-			  FROM stored_explanation AS x
-			  FULL JOIN explanation AS y USING (order_key, episode)
+			SELECT ` + name("b") + `,
+			       CASE WHEN NOT b.stored THEN 'no explanation is stored'
+			            WHEN NOT b.derived THEN 'an explanation is stored, the evidence gives none'
+			            ELSE (SELECT string_agg(s.key || ' stored ' || left(COALESCE(s.value, 'none'), 200) || ', derived ' || left(COALESCE(d.value, 'none'), 200), '; ' ORDER BY s.key)
+			                    FROM jsonb_each_text(b.x) AS s
+			                    JOIN jsonb_each_text(b.y) AS d USING (key)
+			                   WHERE s.value IS DISTINCT FROM d.value)
+			       END
+			  FROM (SELECT order_key, episode, x.order_key IS NOT NULL AS stored, y.order_key IS NOT NULL AS derived,
+			               to_jsonb(x) AS x, to_jsonb(y) AS y
+			          FROM stored_explanation AS x
+			          FULL JOIN explanation AS y USING (order_key, episode)
+			         WHERE x IS DISTINCT FROM y) AS b
+			 WHERE NOT EXISTS (SELECT FROM undecided)`},
+		{name: "stored incidents are what the explanations say", sql: `
+			SELECT COALESCE(x.incident_id, y.incident_id), 'stored with ' || COALESCE(x.orders, 0) || ' orders, derived with ' || COALESCE(y.orders, 0)
+			  FROM stored_incident AS x
+			  FULL JOIN incident AS y USING (incident_id)
 			 WHERE x IS DISTINCT FROM y
 			   AND NOT EXISTS (SELECT FROM undecided)`},
+		{name: "what several rows of a key say together is what the facts say", sql: `
+			SELECT ` + name("b") + `, b.what || ' differs from what is derived'
+			  FROM (SELECT order_key, episode, 'the merged POS row' AS what
+			          FROM (TABLE stored_pos_merged EXCEPT TABLE pos_merged) AS m
+			         UNION ALL
+			        SELECT order_key, episode, 'the merged settlement line'
+			          FROM (TABLE stored_settlement_merged EXCEPT TABLE settlement_merged) AS m
+			         UNION ALL
+			        SELECT order_key, episode, 'a standing line'
+			          FROM (TABLE stored_standing_line EXCEPT TABLE standing_line) AS m) AS b
+			 WHERE b.order_key NOT IN (SELECT order_key FROM undecided)`},
 	}
 }
 
@@ -221,6 +253,10 @@ func Run(ctx context.Context, tx pgx.Tx, rules match.Rules) (Report, error) {
 	for _, sql := range []string{
 		`CREATE TEMP TABLE stored_verdict ON COMMIT DROP AS SELECT * FROM verdict`,
 		`CREATE TEMP TABLE stored_explanation ON COMMIT DROP AS SELECT * FROM explanation`,
+		`CREATE TEMP TABLE stored_incident ON COMMIT DROP AS SELECT * FROM incident`,
+		`CREATE TEMP TABLE stored_pos_merged ON COMMIT DROP AS SELECT * FROM pos_merged`,
+		`CREATE TEMP TABLE stored_settlement_merged ON COMMIT DROP AS SELECT * FROM settlement_merged`,
+		`CREATE TEMP TABLE stored_standing_line ON COMMIT DROP AS SELECT * FROM standing_line`,
 		`CREATE TEMP TABLE undecided ON COMMIT DROP AS
 		 SELECT DISTINCT order_key FROM pos_row JOIN file AS f USING (file_id) WHERE NOT f.decided
 		  UNION

@@ -80,6 +80,9 @@ func Load(path string, getenv func(string) string) (Config, error) {
 		if err := decoder.Decode(&f); err != nil && !errors.Is(err, io.EOF) {
 			return Config{}, fmt.Errorf("configuration %s: %w", path, err)
 		}
+		if err := decoder.Decode(new(file)); !errors.Is(err, io.EOF) {
+			return Config{}, fmt.Errorf("configuration %s: more than one document", path)
+		}
 	}
 	c, err := f.validate()
 	if err != nil {

@@ -190,6 +190,9 @@ const headBytes = 64 << 10
 // totals.
 func (c *candidate) identify(zone *time.Location) error {
 	f, err := os.Open(c.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // taken away since it was listed; loading will find it gone, and say so
+	}
 	if err != nil {
 		return fmt.Errorf("read input: %w", err)
 	}

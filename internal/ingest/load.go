@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -51,6 +52,10 @@ var errChanged = errors.New("the file changed while it was read")
 // load loads one file, or says why not.
 func (l *loader) load(ctx context.Context, c candidate) (File, error) {
 	report := File{Path: c.path, SHA256: c.sha256}
+	if c.sha256 == "" {
+		report.State, report.Reason = Changed, "it was taken away before it was read"
+		return report, nil
+	}
 	known, err := l.known(ctx, c)
 	if err != nil {
 		return report, err
@@ -66,6 +71,9 @@ func (l *loader) load(ctx context.Context, c candidate) (File, error) {
 	})
 	var h *held
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		report.State, report.Reason = Changed, "it was taken away while it was read"
+		return report, nil
 	case errors.Is(err, errChanged):
 		report.State, report.Reason = Changed, errChanged.Error()+"; it is left for the next run"
 		return report, nil

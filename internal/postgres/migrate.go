@@ -76,7 +76,15 @@ func migrateURL(databaseURL string) (string, error) {
 // redact takes the password of databaseURL out of an error's text.
 func redact(err error, databaseURL string) error {
 	u, perr := url.Parse(databaseURL)
-	if perr != nil || u.User == nil {
+	if perr != nil {
+		// The error quotes what cannot be parsed: all that may be a password goes.
+		_, rest, _ := strings.Cut(databaseURL, "://")
+		if at := strings.LastIndex(rest, "@"); at > 0 {
+			return errors.New(strings.ReplaceAll(err.Error(), rest[:at], "xxxxx"))
+		}
+		return err
+	}
+	if u.User == nil {
 		return err
 	}
 	pw, ok := u.User.Password()
