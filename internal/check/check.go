@@ -107,7 +107,7 @@ func stored() []invariant {
 			   AND (w.order_key, w.episode) <> (v.order_key, v.episode)
 			 WHERE w.outcome = 'unexpected_settlement'
 			 UNION ALL
-			SELECT ` + name("v") + `, 'claims a line that another verdict claims as well'
+			SELECT ` + name("v") + `, 'its line is claimed by another verdict as well'
 			  FROM (SELECT *, count(*) OVER (PARTITION BY settle_key, settle_episode) AS claims
 			          FROM verdict
 			         WHERE settle_key IS NOT NULL) AS v
