@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -40,6 +41,8 @@ func (e *explainer) explain(s *subject) Explanation {
 	x.Evidence = append(x.Evidence, e.names[nameKey{s.Key, s.Episode}]...)
 	x.Evidence = append(x.Evidence, e.differences(s)...)
 	x.FollowUp = e.followUp(s, x)
+	// The band is that of the confidence as it is stated, with two places.
+	x.Confidence = math.Round(x.Confidence*100) / 100
 	if x.SubCause != "" && x.Confidence < 0.65 {
 		x.Counter = append(x.Counter, doubt)
 	}

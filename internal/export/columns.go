@@ -118,7 +118,7 @@ var columns = []column{
 	{"match_rule", "匹配规则", false, func(v *View, r *row) string { return v.word(r.matchRule) }},
 	{"needs_follow_up", "需跟进", false, func(v *View, r *row) string { return v.word(strconv.FormatBool(r.needsFollowUp)) }},
 	{"case_id", "差错单号", false, func(_ *View, r *row) string { return r.caseID }},
-	{"case_status", "处理状态", false, func(v *View, r *row) string { return v.word(r.caseStatus) }},
+	{"case_status", "处理状态", false, func(v *View, r *row) string { return v.caseStatus(r.caseStatus) }},
 	{"assignee", "责任人", false, func(_ *View, r *row) string { return r.assignee }},
 	{"source_file", "POS文件", false, func(_ *View, r *row) string { return r.sourceFile }},
 	{"source_line", "POS行号", true, func(_ *View, r *row) string { return lineNo(r.sourceLine) }},
@@ -151,6 +151,14 @@ var words = map[string]string{
 	"order_id": "订单号", "channel_txn": "渠道交易号", "reference": "参考号", "ambiguous": "多个候选", "none": "无",
 	"true": "是", "false": "否",
 	"open": "待处理", "resolved": "已处理",
+}
+
+// caseStatus tells a case's state in the view's language. Closed is also a sub-cause, and says something else there.
+func (v *View) caseStatus(status string) string {
+	if v.Lang == Chinese && status == "closed" {
+		return "已结案"
+	}
+	return v.word(status)
 }
 
 // word tells a value in the view's language.

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -164,13 +165,7 @@ func without(rows []map[string]string, columns ...string) []string {
 	var list []string
 	for _, row := range rows {
 		var b strings.Builder
-		for _, name := range slices.Sorted(func(yield func(string) bool) {
-			for name := range row {
-				if !yield(name) {
-					return
-				}
-			}
-		}) {
+		for _, name := range slices.Sorted(maps.Keys(row)) {
 			if !slices.Contains(columns, name) && row[name] != "" {
 				fmt.Fprintf(&b, "%s=%s ", name, row[name])
 			}

@@ -81,7 +81,7 @@ func compareWithOracle(t failer, w *world, rows []map[string]string, verdicts []
 	}
 }
 
-// brief shows the lines that differ, column by column where a line has a counterpart.
+// brief shows the lines that differ.
 func brief(want, got []string) string {
 	var b strings.Builder
 	for _, line := range want {

@@ -68,7 +68,7 @@ type fact[R any] struct {
 func (f *fact[R]) first() place { return f.rows[0].at }
 func (f *fact[R]) last() place  { return f.rows[len(f.rows)-1].at }
 
-// side is all facts of one key and episode on one side.
+// oracleOrder is what stands of one order's POS rows.
 type oracleOrder struct {
 	key       oracleKey
 	episode   int
@@ -79,6 +79,7 @@ type oracleOrder struct {
 	duplicate bool
 }
 
+// oracleLine is what stands of one key's settlement rows.
 type oracleLine struct {
 	key     oracleKey
 	episode int
@@ -104,7 +105,7 @@ type oracleRules struct {
 // net amount counts with its amount less its fee; another currency's lines do not count; and where no file of the
 // acquirer names payouts at all there is nothing to tie.
 func payoutsByContract(nights []night, rules oracleRules) map[[2]string]string {
-	files := countingFiles(nights, rules)
+	files := countingFiles(nights)
 	o := &oracle{rules: rules}
 	names := map[string]bool{}
 	for i := range files {
@@ -153,7 +154,7 @@ func payoutsByContract(nights []night, rules oracleRules) map[[2]string]string {
 
 // decideByContract returns a verdict for every order and every unexpected settlement line of the nights so far.
 func decideByContract(nights []night, asOf time.Time, rules oracleRules) []oracleVerdict {
-	files := countingFiles(nights, rules)
+	files := countingFiles(nights)
 	o := &oracle{rules: rules, asOf: asOf}
 	for i := range files {
 		o.take(&files[i])
@@ -176,7 +177,7 @@ type countedFile struct {
 }
 
 // countingFiles says which files count (§2, Further files): those that were not held back and that no file replaces.
-func countingFiles(nights []night, rules oracleRules) []countedFile {
+func countingFiles(nights []night) []countedFile {
 	var register []countedFile
 	for _, night := range nights {
 		files := slices.Clone(night.files)
@@ -191,7 +192,7 @@ func countingFiles(nights []night, rules oracleRules) []countedFile {
 					continue file
 				}
 			}
-			c := countedFile{sha: sha, date: ownDate(f, rules), file: f, loaded: true}
+			c := countedFile{sha: sha, date: ownDate(f), file: f, loaded: true}
 			for _, g := range files {
 				if g.sha() == sha {
 					c.names = append(c.names, g.name)
@@ -241,7 +242,7 @@ func sameSource(a, b countedFile) bool {
 }
 
 // ownDate is the file's own date: what its metadata says, else the latest that its rows carry.
-func ownDate(f worldFile, rules oracleRules) string {
+func ownDate(f worldFile) string {
 	stated := f.date
 	if f.kind == recon.KindPOSLog && f.exportedAt != "" {
 		stated = f.exportedAt[:10]

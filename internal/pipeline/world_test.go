@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -196,13 +197,7 @@ func (f *worldFile) write(inbox string) error {
 // String shows a world as a person would reproduce it.
 func (w world) String() string {
 	var b strings.Builder
-	for _, id := range slices.Sorted(func(yield func(string) bool) {
-		for id := range w.acquirers {
-			if !yield(id) {
-				return
-			}
-		}
-	}) {
+	for _, id := range slices.Sorted(maps.Keys(w.acquirers)) {
 		a := w.acquirers[id]
 		fmt.Fprintf(&b, "acquirer %s: cut-off %s, deadline %s, %s, tolerance %s\n", id, a.CutOff, a.Deadline, a.Cycle, a.Tolerance)
 	}
