@@ -161,6 +161,12 @@ func stored() []invariant {
 			  FROM rejected_line AS r
 			  JOIN file AS f USING (file_id)
 			 ORDER BY f.file_date, f.sha256, r.line`},
+		{name: "files with rows of another date than the file states", note: true, sql: `
+			SELECT name, rows_other_date || ' rows carry a date of their own that differs from the file''s; the row''s counts'
+			  FROM file
+			 WHERE rows_other_date > 0
+			   AND state = 'loaded'
+			 ORDER BY name, sha256`},
 		{name: "voids that name no sale", note: true, sql: `
 			SELECT concat_ws('/', r.acquirer, r.merchant_id, r.order_id), 'voids ' || COALESCE(r.original_order_id, r.order_id) || ', which no POS log has (' || f.name || ':' || r.line || ')'
 			  FROM pos_row AS r

@@ -204,7 +204,10 @@ func (c *candidate) identify(zone *time.Location) error {
 		return fmt.Errorf("read input: %w", err)
 	}
 	if r, err := statement.Open(bytes.NewReader(head.Bytes()), statement.Options{Zone: zone}); err == nil {
-		c.source = source{kind: r.Kind(), acquirer: cmp.Or(firstAcquirer(r), strings.ToLower(r.Meta().Acquirer), c.folder)}
+		c.source = source{kind: r.Kind(), acquirer: headAcquirer(r)}
+		if r.Kind() != recon.KindPOSLog {
+			c.source.acquirer = cmp.Or(c.source.acquirer, strings.ToLower(r.Meta().Acquirer), c.folder)
+		}
 	}
 	n, err := io.Copy(io.MultiWriter(h, tail), io.LimitReader(f, maxFileBytes+1))
 	n += int64(head.Len())
@@ -240,22 +243,34 @@ func statesTotals(tail []byte) bool {
 	return false
 }
 
-// firstAcquirer returns the acquirer that the first readable row of a settlement or payout file names in its own
-// column, "" where it has none.
-func firstAcquirer(r *statement.Reader) string {
-	if r.Kind() == recon.KindPOSLog || !slices.Contains(r.Columns(), "acquirer") {
+// headAcquirer returns the acquirer that all rows at a file's head name in their own column, "" where they name none or
+// several.
+func headAcquirer(r *statement.Reader) string {
+	if !slices.Contains(r.Columns(), "acquirer") {
 		return ""
 	}
+	found := ""
 	for {
 		rec, err := r.Next()
-		switch {
-		case err != nil:
-			return ""
-		case rec.Settlement != nil:
-			return strings.ToLower(rec.Settlement.Acquirer)
-		case rec.Payout != nil:
-			return strings.ToLower(rec.Payout.Acquirer)
+		if err != nil {
+			return found
 		}
+		var id string
+		switch {
+		case rec.POS != nil:
+			id = rec.POS.Acquirer
+		case rec.Settlement != nil:
+			id = rec.Settlement.Acquirer
+		case rec.Payout != nil:
+			id = rec.Payout.Acquirer
+		}
+		if id = strings.ToLower(id); id == "" {
+			continue
+		}
+		if found != "" && found != id {
+			return ""
+		}
+		found = id
 	}
 }
 

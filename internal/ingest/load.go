@@ -290,6 +290,7 @@ func (l *loader) values(entry *register, rec statement.Record) (values []any, da
 		rec.POS.Acquirer = strings.ToLower(rec.POS.Acquirer)
 		values, day = l.posValues(entry.fileID, rec.POS)
 		entry.seeOwnDate(recon.DateOf(rec.POS.TxnTime, l.opt.Zone))
+		entry.seeAcquirer(rec.POS.Acquirer)
 		entry.hasCodes = entry.hasCodes || rec.POS.ResponseCode != ""
 		entry.hasCallbacks = entry.hasCallbacks || !rec.POS.CallbackTime.IsZero()
 		entry.hasChannelTxns = entry.hasChannelTxns || rec.POS.ChannelTxnID != ""

@@ -41,6 +41,7 @@ type register struct {
 
 	hasTotals, totalsWaived            bool
 	rowsRead, rowsLoaded, rowsRejected int64
+	rowsOtherDate                      int64 // rows whose own date is another than the metadata's
 	firstDate, lastDate                recon.Date
 
 	hasCodes, hasCallbacks, hasChannelTxns, hasPayouts bool
@@ -70,7 +71,7 @@ func (e *register) describe(r *statement.Reader) {
 }
 
 // nameAcquirer finds the acquirer of a settlement or payout file: its metadata, else its folder. Its rows' own column
-// wins over both. A POS log names it row by row.
+// wins over both. A POS log names it row by row; one whose rows all name the same is that acquirer's, any other nobody's.
 func (l *loader) nameAcquirer(e *register, r *statement.Reader) error {
 	if e.kind == recon.KindPOSLog {
 		e.acquirer = ""
@@ -91,7 +92,7 @@ func (l *loader) nameAcquirer(e *register, r *statement.Reader) error {
 		reason: "no acquirer: write '# acquirer: NAME' before the header, or put the file into a folder of the acquirer's name"}
 }
 
-// seeAcquirer notes the acquirer of a settlement line or payout. Rows outrank metadata and folder: a file whose rows all
+// seeAcquirer notes the acquirer of a row. Rows outrank metadata and folder: a file whose rows all
 // name one acquirer is that one's, whatever it says of itself.
 func (e *register) seeAcquirer(id string) {
 	switch {
@@ -146,6 +147,7 @@ func (l *loader) checkTotals(e *register, r *statement.Reader) error {
 	}
 	totals, seen := r.Totals(), r.Seen()
 	e.hasTotals = totals.Stated()
+	e.rowsOtherDate = int64(seen.OtherDates)
 	var problem string
 	switch {
 	case !e.hasTotals:
@@ -170,12 +172,21 @@ func (l *loader) checkTotals(e *register, r *statement.Reader) error {
 	return &held{state: Held, code: codeTotals, reason: problem + "; ask for the file again, or load it as it is with 'posrecon ingest --accept-totals'"}
 }
 
+// lockName is the acquirer under which files finish one after the other: POS logs all under one, since a log of several
+// acquirers concerns each of theirs.
+func (e *register) lockName() string {
+	if e.kind == recon.KindPOSLog {
+		return ""
+	}
+	return e.acquirer
+}
+
 // finishLoaded completes the entry of a loaded file: what it replaces, and what replaces it.
 func (e *register) finishLoaded(ctx context.Context, tx pgx.Tx, further Further) error {
 	// Files of one acquirer, kind and date finish one after the other, whoever loads them: of two with one name only one
 	// can be first, and an original and its correction must see each other.
 	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended(concat_ws('/', $1::text, $2::text, $3::text), 0))`,
-		string(e.kind), e.acquirer, e.date.String()); err != nil {
+		string(e.kind), e.lockName(), e.date.String()); err != nil {
 		return err
 	}
 	if e.replaces == "" && further != FurtherAdd {
@@ -183,7 +194,9 @@ func (e *register) finishLoaded(ctx context.Context, tx pgx.Tx, further Further)
 		err := tx.QueryRow(ctx, `
 			SELECT sha256
 			  FROM file
-			 WHERE (kind, acquirer, file_date) = ($2, $3, $4)
+			 WHERE (kind, file_date) = ($2, $4)
+			   -- A POS log of several acquirers may be the same log as one of a single one.
+			   AND (acquirer = $3 OR kind = 'pos_log' AND '' IN (acquirer, $3))
 			   AND names && $1
 			   AND state = 'loaded'
 			   AND file_id <> $5
@@ -229,7 +242,9 @@ func resolveReplacements(ctx context.Context, tx pgx.Tx, fileID int32) error {
 		              > (correction.file_date, COALESCE(correction.exported_at, correction.status_time, '-infinity'), NOT correction.decided, correction.sha256))
 		   AND (correction.replaces = original.sha256
 		        OR correction.replaces = ANY (original.names)
-		           AND (correction.kind, correction.acquirer, correction.file_date) = (original.kind, original.acquirer, original.file_date))`,
+		           AND (correction.kind, correction.file_date) = (original.kind, original.file_date)
+		           AND (correction.acquirer = original.acquirer
+		                OR correction.kind = 'pos_log' AND '' IN (correction.acquirer, original.acquirer)))`,
 		fileID)
 	return err
 }
@@ -247,12 +262,13 @@ func (e *register) finish(ctx context.Context, tx pgx.Tx, h held) error {
 		   SET state = $2, reason_code = $3, reason = $4, kind = $5, acquirer = $6, file_date = $7, exported_at = $8,
 		       status_time = $9, replaces = $10, has_totals = $11, totals_waived = $12, rows_read = $13, rows_loaded = $14,
 		       rows_rejected = $15, first_date = $16, last_date = $17,
-		       has_codes = $18, has_callbacks = $19, has_channel_txns = $20, has_payouts = $21
+		       has_codes = $18, has_callbacks = $19, has_channel_txns = $20, has_payouts = $21,
+		       rows_other_date = $22
 		 WHERE file_id = $1`,
 		e.fileID, string(h.state), h.code, h.reason, string(e.kind), e.acquirer, day(e.date), instant(e.exportedAt),
 		instant(e.statusTime), e.replaces, e.hasTotals, e.totalsWaived, e.rowsRead, e.rowsLoaded,
 		e.rowsRejected, day(e.firstDate), day(e.lastDate),
-		e.hasCodes, e.hasCallbacks, e.hasChannelTxns, e.hasPayouts)
+		e.hasCodes, e.hasCallbacks, e.hasChannelTxns, e.hasPayouts, e.rowsOtherDate)
 	return err
 }
 

@@ -1,0 +1,4 @@
+BEGIN;
+ALTER TABLE file
+ DROP COLUMN rows_other_date;
+COMMIT;
