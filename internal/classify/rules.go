@@ -38,6 +38,12 @@ func (e *explainer) explain(s *subject) Explanation {
 	default:
 		x = e.notCompleted(s)
 	}
+	if s.settledWithBadPayout() {
+		// The larger part of what is owed hangs on the payout: it is named, and it is the next step.
+		payout := e.badPayout(s)
+		x.Evidence = append(x.Evidence, payout.Evidence[0])
+		x.Action = payout.Action
+	}
 	x.Evidence = append(x.Evidence, e.names[nameKey{s.Key, s.Episode}]...)
 	x.Evidence = append(x.Evidence, e.differences(s)...)
 	x.FollowUp = e.followUp(s, x)

@@ -121,6 +121,16 @@ func (s *subject) nothingOwed() bool {
 	return s.POSStatus == string(recon.POSFailed) || s.POSStatus == string(recon.POSClosed) || s.POSStatus == string(recon.POSReversed)
 }
 
+// settledWithBadPayout reports whether an order that differs from its settlement, or was settled twice, also waits for a
+// payout.
+func (s *subject) settledWithBadPayout() bool {
+	switch s.outcome() {
+	case recon.AmountMismatch, recon.StatusMismatch, recon.Duplicate:
+		return s.PayoutStatus != "" && s.PayoutStatus != string(recon.PayoutPaid)
+	}
+	return false
+}
+
 // lineMissing reports whether the order is due, or failed, without any settlement line.
 func (s *subject) lineMissing() bool {
 	return s.outcome() == recon.Unsettled && s.SettleStatus == ""
