@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -35,17 +37,28 @@ func program(t *testing.T, databaseURL string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// run waits for a call and returns what it gave.
-func run(t *testing.T, cmd *exec.Cmd) result {
+// start begins a call and returns what waits for its end.
+func start(t *testing.T, cmd *exec.Cmd) (wait func() result) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	var exit *exec.ExitError
-	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	return result{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String(), usage.Maxrss << 10}
+	return func() result {
+		var exit *exec.ExitError
+		if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
+			t.Error(err)
+		}
+		usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+		return result{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String(), usage.Maxrss << 10}
+	}
+}
+
+// run makes a call and returns what it gave.
+func run(t *testing.T, cmd *exec.Cmd) result {
+	t.Helper()
+	return start(t, cmd)()
 }
 
 // writeFile writes a file of an inbox and returns its path.
@@ -116,8 +129,7 @@ func TestInterrupted(t *testing.T) {
 			inbox := t.TempDir()
 			writeFile(t, filepath.Join(inbox, "pos.csv"), onePOSRow)
 			cmd := program(t, url, "run", "--inbox", inbox, "--as-of", "2026-11-03T12:00:00+08:00")
-			done := make(chan result, 1)
-			go func() { done <- run(t, cmd) }()
+			wait := start(t, cmd)
 			for waiting := false; !waiting; {
 				if err := pool.QueryRow(t.Context(), `
 					SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'verdict'::regclass AND NOT granted)`).Scan(&waiting); err != nil {
@@ -127,7 +139,7 @@ func TestInterrupted(t *testing.T) {
 			if err := cmd.Process.Signal(signal); err != nil {
 				t.Fatal(err)
 			}
-			got := <-done
+			got := wait()
 			if got.status != exitInterrupted {
 				t.Errorf("exit status %d, want %d", got.status, exitInterrupted)
 			}
@@ -268,6 +280,44 @@ func databaseSortedBy(t *testing.T, options string) string {
 	return empty.ConnString()
 }
 
+// Two programs that load the same inbox at the same time load every file once between them.
+func TestTwoAtOnce(t *testing.T) {
+	t.Parallel()
+	url, inbox := testdb.New(t), t.TempDir()
+	header, row, _ := strings.Cut(onePOSRow, "\n")
+	const files, rows = 12, 500
+	for n := range files {
+		text := fmt.Sprintf("# exported_at: 2026-11-%02d 23:00:00\n%s\n", n+1, header)
+		for m := range rows {
+			text += strings.Replace(row, "A1", fmt.Sprintf("A%d-%d", n, m), 1)
+		}
+		writeFile(t, filepath.Join(inbox, fmt.Sprintf("pos-%d.csv", n)), text)
+	}
+	one, other := start(t, program(t, url, "ingest", "--json", inbox)), start(t, program(t, url, "ingest", "--json", inbox))
+	var loaded int
+	for _, got := range []result{one(), other()} {
+		var report struct {
+			Rows int `json:"rows_loaded"`
+		}
+		if err := json.Unmarshal([]byte(got.stdout), &report); err != nil || got.status != exitDone {
+			t.Errorf("exit status %d, %v: %s%s", got.status, err, got.stdout, got.stderr)
+		}
+		loaded += report.Rows
+	}
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	var stored int
+	if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM pos_row`).Scan(&stored); err != nil {
+		t.Fatal(err)
+	}
+	if loaded != files*rows || stored != files*rows {
+		t.Errorf("they tell of %d rows, %d are stored, want %d", loaded, stored, files*rows)
+	}
+}
+
 // The private server: nothing is configured, a demo and a night of one's own run on it, and it is gone afterwards.
 func TestPrivateServer(t *testing.T) {
 	t.Parallel()
@@ -319,13 +369,13 @@ func TestPrivateServer(t *testing.T) {
 	}
 }
 
-// serve runs until it is told to stop, and that is no failure.
+// serve logs as it is told, runs until it is told to stop, and that is no failure.
 func TestServeStops(t *testing.T) {
 	t.Parallel()
 	url := testdb.New(t)
 	inbox := t.TempDir()
 	file := writeFile(t, filepath.Join(t.TempDir(), "posrecon.yml"), "inbox: "+inbox+"\nschedule: [\"0 0 1 1 *\"]\n")
-	cmd := program(t, url, "serve", "--config", file)
+	cmd := program(t, url, "serve", "--config", file, "--log-format", "json")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -334,19 +384,19 @@ func TestServeStops(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Its first word says that it is up.
-	first := make([]byte, 4096)
-	n, err := stderr.Read(first)
-	if err != nil {
-		t.Fatal(err)
+	var first struct{ Level, Msg string }
+	words := json.NewDecoder(stderr)
+	if err := words.Decode(&first); err != nil || first.Level != "INFO" || first.Msg != "waiting for the schedule" {
+		t.Errorf("its first word is %+v (%v)", first, err)
 	}
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	rest, err := io.ReadAll(stderr)
+	rest, err := io.ReadAll(io.MultiReader(words.Buffered(), stderr))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Wait(); err != nil {
-		t.Errorf("serve, told to stop: %v\n%s%s", err, first[:n], rest)
+		t.Errorf("serve, told to stop: %v\n%s", err, rest)
 	}
 }
