@@ -15,13 +15,17 @@ const module = "github.com/posrecon/posrecon/"
 var mayImport = map[string][]string{
 	"internal/recon":            {},
 	"internal/calendar":         {"internal/recon"},
-	"internal/statement":        {"internal/recon"},
+	"internal/archive":          {},
+	"internal/charset":          {},
+	"internal/sheet":            {},
+	"internal/profile":          {"internal/recon"},
+	"internal/statement":        {"internal/recon", "internal/charset", "internal/sheet", "internal/profile"},
 	"migrations":                {},
 	"testdata/demo":             {},
 	"internal/config":           {"internal/recon", "internal/calendar"},
 	"internal/postgres":         {"internal/recon", "internal/calendar", "migrations"},
 	"internal/postgres/private": {},
-	"internal/ingest":           {"internal/recon", "internal/calendar", "internal/statement", "internal/postgres"},
+	"internal/ingest":           {"internal/recon", "internal/calendar", "internal/archive", "internal/profile", "internal/statement", "internal/postgres"},
 	"internal/match":            {"internal/recon", "internal/calendar"},
 	"internal/classify":         {"internal/recon"},
 	"internal/cases":            {"internal/recon"},
@@ -30,7 +34,7 @@ var mayImport = map[string][]string{
 	"internal/schedule":         {},
 	"internal/simulate":         {"internal/recon", "internal/calendar"},
 	"internal/testdb":           {"internal/postgres", "internal/postgres/private", "migrations"},
-	"internal/pipeline": {"internal/recon", "internal/calendar", "internal/config", "internal/postgres", "internal/ingest",
+	"internal/pipeline": {"internal/recon", "internal/calendar", "internal/config", "internal/postgres", "internal/profile", "internal/ingest",
 		"internal/match", "internal/classify", "internal/cases", "internal/export"},
 }
 
