@@ -8,6 +8,9 @@ const (
 	KindPOSLog     Kind = "pos_log"
 	KindSettlement Kind = "settlement"
 	KindPayout     Kind = "payout"
+
+	// KindBank is a bank's account statement: where the acquirers' payouts arrive, several in one credit or one in several.
+	KindBank Kind = "bank_statement"
 )
 
 // Type is the direction of money of an order: a SALE brings money in, a REFUND takes it back, a VOID cancels a sale.

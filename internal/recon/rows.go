@@ -78,6 +78,21 @@ type PayoutRow struct {
 	ReplacesPayoutID string
 }
 
+// BankRow is one line of a bank's account statement. Its amount is positive for money that comes in.
+type BankRow struct {
+	Line         int
+	Bank         string // the bank's id, "" where the file does not say
+	Account      string // as the statement writes it, masked
+	BookDate     Date
+	BookTime     time.Time // zero where the line gives none
+	Amount       decimal.Decimal
+	Currency     string
+	Counterparty string
+	Memo         string
+	BankRef      string
+	Balance      decimal.NullDecimal
+}
+
 // OrderKey identifies an order, and equally the settlement lines about it: the first 16 bytes of the SHA-256 over
 // acquirer, merchant, type, order id and the refund part, each ended by a unit separator (0x1F). Sixteen bytes keep
 // joins and indexes narrow; at a billion orders a day for a year the chance of one collision is below 1e-15.
