@@ -1,0 +1,147 @@
+package profile
+
+import (
+	"regexp"
+	"slices"
+)
+
+// Header is the names of a line that may be a header, as they are compared.
+type Header map[string]bool
+
+// NewHeader takes the cells of such a line.
+func NewHeader(cells []string) Header {
+	names := make(Header, len(cells))
+	for _, name := range cells {
+		if n := normalName(name); n != "" {
+			names[n] = true
+		}
+	}
+	return names
+}
+
+// FitsHeader reports whether a header has the columns by which the profile is recognised, and how many it knows of them
+// in all. lines are those before it.
+func (p *Profile) FitsHeader(names Header, lines []string) (known int, ok bool) {
+	if !p.HasHeader() && p.File.Layout != "json" || len(p.Match.Columns) == 0 {
+		return 0, false
+	}
+	for _, name := range p.Match.Columns {
+		if !names[normalName(name)] {
+			return 0, false
+		}
+	}
+	for _, name := range p.Match.Without {
+		if names[normalName(name)] {
+			return 0, false
+		}
+	}
+	if !p.FitsLines(lines) {
+		return 0, false
+	}
+	for _, name := range p.Names() {
+		if names[normalName(name)] {
+			known++
+		}
+	}
+	return known, true
+}
+
+// Names returns all columns of a source that the profile speaks of, in a fixed order.
+func (p *Profile) Names() []string {
+	names := slices.Clone(p.Match.Columns)
+	condition := func(c Condition) {
+		for name := range c {
+			names = append(names, name)
+		}
+	}
+	note := func(f Field) {
+		names = slices.Concat(names, []string(f.Column), f.Join, []string(f.Less))
+		for _, part := range braces.FindAllStringSubmatch(f.Text, -1) {
+			names = append(names, part[1])
+		}
+		if f.SignOf != "" {
+			names = append(names, f.SignOf)
+		}
+		condition(f.Debit)
+	}
+	condition(p.Rows)
+	for _, f := range p.Fields {
+		note(f)
+		for _, c := range f.Cases {
+			condition(c.When)
+			note(c.Field)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+var braces = regexp.MustCompile(`\{([^}]*)\}`)
+
+// FitsLines reports whether each pattern for lines is met by one of them.
+func (p *Profile) FitsLines(lines []string) bool {
+	for _, text := range p.Match.Lines {
+		re, err := regexp.Compile(text)
+		if err != nil || !slices.ContainsFunc(lines, re.MatchString) {
+			return false
+		}
+	}
+	return true
+}
+
+// FitsRow reports whether a row of a file without a header is the profile's.
+func (p *Profile) FitsRow(cells []string) bool {
+	if p.HasHeader() || !p.IsTable() && p.File.Layout != "fixed" {
+		return false
+	}
+	width := p.Match.Width
+	if width == 0 {
+		width = len(p.File.Columns)
+	}
+	if p.IsTable() && len(cells) != width && (!p.File.Short || len(cells) > width) {
+		return false
+	}
+	if len(p.Match.Cells) == 0 {
+		return false
+	}
+	for name, pattern := range p.Match.Cells {
+		i := slices.IndexFunc(p.File.Columns, func(c string) bool { return normalName(c) == normalName(name) })
+		if i < 0 || i >= len(cells) {
+			return false
+		}
+		re, err := regexp.Compile(pattern)
+		if err != nil || !re.MatchString(clean(cells[i])) {
+			return false
+		}
+	}
+	return true
+}
+
+// Captured finds the profile's captures in the lines outside the rows and the file's name.
+func (p *Profile) Captured(lines []string, name string) map[string]string {
+	found := map[string]string{}
+	for i, c := range p.Captures {
+		if found[c.Name] != "" {
+			continue
+		}
+		texts := lines
+		if c.In == "name" {
+			texts = []string{name}
+		}
+		for _, text := range texts {
+			if m := p.captures[i].FindStringSubmatch(text); m != nil {
+				found[c.Name] = clean(m[1])
+				if layout, err := goLayout(c.Layout); err == nil {
+					if found[c.Name], _, _ = byLayout(found[c.Name], layout); found[c.Name] == "" {
+						continue
+					}
+				}
+				break
+			}
+		}
+	}
+	return found
+}
+
+// SameName reports whether two column names are the same for this package.
+func SameName(a, b string) bool { return normalName(a) == normalName(b) }

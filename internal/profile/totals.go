@@ -1,0 +1,224 @@
+package profile
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/shopspring/decimal"
+)
+
+// tally is a control total: what the file states and what its rows come to.
+type tally struct {
+	label    string
+	pattern  *regexp.Regexp // of the line that states it; nil for a column of the summary
+	column   int            // that is added up, -1 for a count
+	when     condition
+	fen      bool
+	required bool
+
+	stated string
+	count  int64
+	micro  int64 // millionths of a yuan
+	high   decimal.Decimal
+	unread bool // a row's value could not be read
+}
+
+func (b *Binding) bindTotals() error {
+	for _, t := range b.profile.Totals {
+		y := tally{label: t.Label, column: -1, fen: t.Unit == "fen", required: t.Require}
+		if t.Pattern != "" {
+			re, err := regexp.Compile(t.Pattern)
+			if err != nil {
+				return err
+			}
+			y.pattern = re
+		}
+		if t.Of != "count" {
+			if y.column = b.find(t.Of); y.column < 0 {
+				continue // a variant without the column: nothing to compare
+			}
+		}
+		var err error
+		if y.when, err = b.condition(t.When); err != nil {
+			continue
+		}
+		b.tallies = append(b.tallies, y)
+	}
+	return nil
+}
+
+// count adds the row in hand to the totals.
+func (b *Binding) count() {
+	for i := range b.tallies {
+		t := &b.tallies[i]
+		if !t.when.holds(b) {
+			continue
+		}
+		t.count++
+		if t.column < 0 {
+			continue
+		}
+		micro, ok := microYuan(b.cell(t.column), t.fen)
+		if !ok {
+			t.unread = true
+			continue
+		}
+		t.micro += micro
+		if t.micro > 1<<61 || t.micro < -(1<<61) {
+			t.high, t.micro = t.high.Add(decimal.New(t.micro, -6)), 0
+		}
+	}
+}
+
+// Uncounted notes a row whose cells could not be told apart: it counts, and no amount of it is known.
+func (b *Binding) Uncounted() {
+	for i := range b.tallies {
+		t := &b.tallies[i]
+		t.unread = true
+		if t.column < 0 && len(t.when) == 0 {
+			t.count++
+		}
+	}
+}
+
+// microYuan reads an amount as millionths of a yuan. Empty is zero.
+func microYuan(s string, fen bool) (int64, bool) {
+	if s == "" {
+		return 0, true
+	}
+	if !ascii(s) || strings.ContainsAny(s, ",+") {
+		s = strings.ReplaceAll(strings.TrimPrefix(narrow(s), "+"), ",", "")
+	}
+	negative := s != "" && s[0] == '-'
+	if negative {
+		s = s[1:]
+	}
+	var v int64
+	scale, point := 6, false
+	if fen {
+		scale = 4
+	}
+	for i := range len(s) {
+		switch c := s[i]; {
+		case isDigit(c) && (!point || scale > 0):
+			if v > 1e17 {
+				return 0, false
+			}
+			v = v*10 + int64(c-'0')
+			if point {
+				scale--
+			}
+		case isDigit(c) && c == '0':
+		case c == '.' && !point:
+			point = true
+		default:
+			return 0, false
+		}
+	}
+	for ; scale > 0; scale-- {
+		if v > 9e17/10 {
+			return 0, false
+		}
+		v *= 10
+	}
+	if negative {
+		v = -v
+	}
+	return v, len(s) > 0
+}
+
+// Outside looks at a line outside the rows and reports whether it states control totals, or is one that the profile
+// ignores.
+func (b *Binding) Outside(line string) bool {
+	known := false
+	for i := range b.tallies {
+		t := &b.tallies[i]
+		if t.pattern == nil {
+			continue
+		}
+		if m := t.pattern.FindStringSubmatch(line); m != nil {
+			t.stated, known = clean(m[1]), true
+		}
+	}
+	return known || b.profile.Ignored(line)
+}
+
+// Ignored reports whether a line is none of the rows.
+func (p *Profile) Ignored(line string) bool {
+	for _, re := range p.ignore {
+		if re.MatchString(line) {
+			return true
+		}
+	}
+	return false
+}
+
+// Summary reports whether a row of cells is the header line of a summary block: its first cell is the label of a total
+// without a pattern.
+func (b *Binding) Summary(cells []string) bool {
+	if len(cells) == 0 {
+		return false
+	}
+	first := normalName(cells[0])
+	for i := range b.tallies {
+		if b.tallies[i].pattern == nil && normalName(b.tallies[i].label) == first {
+			return true
+		}
+	}
+	return false
+}
+
+// SummaryValues takes the row below a summary's header line.
+func (b *Binding) SummaryValues(header, values []string) {
+	for i := range b.tallies {
+		t := &b.tallies[i]
+		for j, name := range header {
+			if t.pattern == nil && normalName(name) == normalName(t.label) && j < len(values) {
+				t.stated = clean(values[j])
+			}
+		}
+	}
+}
+
+// Stated reports whether the file states any control total.
+func (b *Binding) Stated() bool {
+	for i := range b.tallies {
+		if b.tallies[i].stated != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// Untied says which control total does not tie with the rows, or is missing though the format always has it; "" if all
+// is well. A row whose amount cannot be read explains a difference in amounts, if the counts tie.
+func (b *Binding) Untied() string {
+	for i := range b.tallies {
+		t := &b.tallies[i]
+		if t.stated == "" {
+			if t.required {
+				return fmt.Sprintf("%s is missing at its end: it has been cut short", t.label)
+			}
+			continue
+		}
+		stated, err := decimal.NewFromString(strings.ReplaceAll(narrow(t.stated), ",", ""))
+		if err != nil {
+			return fmt.Sprintf("%s is %q, which is no number", t.label, t.stated)
+		}
+		if t.fen && t.column >= 0 {
+			stated = stated.Shift(-2)
+		}
+		seen := decimal.NewFromInt(t.count)
+		if t.column >= 0 {
+			if t.unread {
+				continue
+			}
+			seen = t.high.Add(decimal.New(t.micro, -6))
+		}
+		if !stated.Equal(seen) {
+			return fmt.Sprintf("%s says %s, the rows come to %s", t.label, stated, seen)
+		}
+	}
+	return ""
+}
