@@ -18,6 +18,7 @@ import (
 	"github.com/posrecon/posrecon/internal/pipeline"
 	"github.com/posrecon/posrecon/internal/postgres"
 	"github.com/posrecon/posrecon/internal/postgres/private"
+	"github.com/posrecon/posrecon/internal/profile"
 	"github.com/posrecon/posrecon/internal/recon"
 )
 
@@ -130,8 +131,12 @@ func (a *app) job(ctx context.Context) (*pipeline.Job, error) {
 	if err != nil {
 		return nil, err
 	}
+	profiles, err := profile.Load(a.config.Profiles)
+	if err != nil {
+		return nil, usageError{err}
+	}
 	return &pipeline.Job{
-		Pool: a.pool, Config: a.config, Calendar: cal, Log: a.log, Progress: newProgress(a.stderr, a.quiet || a.json && !isTerminal(a.stderr)),
+		Profiles: profiles, Pool: a.pool, Config: a.config, Calendar: cal, Log: a.log, Progress: newProgress(a.stderr, a.quiet || a.json && !isTerminal(a.stderr)),
 		Program: "posrecon " + version(),
 	}, nil
 }

@@ -110,12 +110,15 @@ An --as-of earlier than the last run's shows its result and changes no case and 
 }
 
 func newIngest(a *app) *cobra.Command {
-	var replace, add, acceptTotals bool
+	var replace, add, acceptTotals, explain bool
 	cmd := &cobra.Command{
 		Use:   "ingest PATH...",
 		Short: "Load files or folders only",
 		Long: `Loads the files and folders without deciding anything; the next run decides. A file is known by its bytes: the same
-bytes again, under any name, change nothing.`,
+bytes again, under any name, change nothing.
+
+With --explain nothing is loaded, and no database is needed: for each file it is told what it was recognised as, which
+column is read as what, and how the first rows are read. For a table that no format reads it drafts a profile.`,
 		Example: "  posrecon ingest ./inbox\n  posrecon ingest --replace lakala/settlement-20261103.csv",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -127,6 +130,9 @@ bytes again, under any name, change nothing.`,
 				further = ingest.FurtherReplace
 			case add:
 				further = ingest.FurtherAdd
+			}
+			if explain {
+				return a.explain(args)
 			}
 			for _, path := range args {
 				if _, err := os.Stat(path); err != nil {
@@ -149,6 +155,7 @@ bytes again, under any name, change nothing.`,
 	}
 	cmd.Flags().BoolVar(&replace, "replace", false, "a file with the name, acquirer, kind and date of a loaded one replaces it")
 	cmd.Flags().BoolVar(&add, "add", false, "a file with the name, acquirer, kind and date of a loaded one adds to it")
+	cmd.Flags().BoolVar(&explain, "explain", false, "tell what each file is and how it is read; load nothing")
 	cmd.Flags().BoolVar(&acceptTotals, "accept-totals", false, "load files whose control totals do not tie, or are missing, as they are")
 	return cmd
 }

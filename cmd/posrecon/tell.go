@@ -46,7 +46,7 @@ func writeReport(w io.Writer, r *pipeline.Report) error {
 			fmt.Fprintf(&b, ", %d lines rejected", r.RowsRejected)
 		}
 		b.WriteByte('\n')
-		writeFiles(&b, r.Files, func(f ingest.File) bool { return f.State != ingest.Loaded || f.Rejected > 0 })
+		writeFiles(&b, r.Files, func(f ingest.File) bool { return f.State != ingest.Loaded || f.Rejected > 0 || f.Remark != "" })
 		if len(r.Waiting) > 0 {
 			fmt.Fprintf(&b, "Waiting  %d files that earlier runs held back or refused\n", len(r.Waiting))
 			writeFiles(&b, r.Waiting, func(ingest.File) bool { return true })
@@ -97,11 +97,21 @@ func writeFiles(b *strings.Builder, files []ingest.File, want func(ingest.File) 
 			continue
 		}
 		shown++
+		if f.Remark != "" {
+			fmt.Fprintf(b, "         %s: %s\n", f.Path, f.Remark)
+		}
+		if f.State == ingest.Loaded && f.Rejected == 0 {
+			continue
+		}
 		if f.State == ingest.Loaded {
 			fmt.Fprintf(b, "         %s: %d of %d lines rejected, see 'posrecon check'\n", f.Path, f.Rejected, f.Rejected+f.Rows)
 			continue
 		}
-		fmt.Fprintf(b, "         %s %s: %s\n", f.State, f.Path, f.Reason)
+		state := string(f.State)
+		if f.State == ingest.Nothing {
+			state = "nothing to load in"
+		}
+		fmt.Fprintf(b, "         %s %s: %s\n", state, f.Path, f.Reason)
 	}
 	if more > 0 {
 		fmt.Fprintf(b, "         … and %d more\n", more)

@@ -31,6 +31,7 @@ type Config struct {
 	Schedule    []string // cron specs in Zone
 	Acquirers   recon.Acquirers
 	Aliases     map[string]map[string]string
+	Profiles    []string // files and folders of the user's own formats
 }
 
 // file is the YAML document; a key that it does not have is an error.
@@ -42,6 +43,7 @@ type file struct {
 	Lang        string              `yaml:"lang"`
 	TimeZone    string              `yaml:"time_zone"`
 	Schedule    []string            `yaml:"schedule"`
+	Profiles    []string            `yaml:"profiles"`
 	Acquirers   map[string]acquirer `yaml:"acquirers"`
 }
 
@@ -105,7 +107,7 @@ func Load(path string, getenv func(string) string) (Config, error) {
 func (f file) validate() (Config, error) {
 	c := Config{
 		DatabaseURL: f.DatabaseURL, DataDir: f.DataDir, Inbox: f.Inbox, Out: f.Out, Lang: f.Lang, Schedule: f.Schedule,
-		Acquirers: recon.Acquirers{}, Aliases: map[string]map[string]string{},
+		Profiles: f.Profiles, Acquirers: recon.Acquirers{}, Aliases: map[string]map[string]string{},
 	}
 	if c.Lang == "" {
 		c.Lang = "en"

@@ -23,21 +23,23 @@ func posLine(id, amount string) string {
 // A file that cannot be read as a whole is refused with the reason, loads nothing and is in nobody's way.
 func TestRefusedFiles(t *testing.T) {
 	t.Parallel()
+	const unknown = "line 1: no header of a POS log, settlement or payout file: the columns must be named in English, as in order_id, merchant_id, amount, status" +
+		"; no format that posrecon knows fits either: 'posrecon ingest --explain FILE' drafts a profile for it"
 	cases := map[string]struct{ text, reason string }{
 		"a program": {"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00",
 			"line 1: binary data, not CSV: the line holds a NUL byte"},
-		"a picture":               {"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "line 1: not UTF-8; the file may be GBK"},
-		"a workbook":              {"PK\x03\x04\x14\x00\x06\x00", "line 1: this is a ZIP archive or an XLSX workbook, not CSV"},
-		"gzip":                    {"\x1f\x8b\x08\x00\x00", "line 1: this is gzip, not CSV"},
-		"UTF-16":                  {"\xff\xfeo\x00r\x00", "line 1: this is UTF-16, not UTF-8"},
+		"a picture":               {"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "line 1: this is a picture, not a table"},
+		"a workbook":              {"PK\x03\x04\x14\x00\x06\x00", "archive a workbook.csv: this zip is damaged or cut short: zip: not a valid zip file"},
+		"gzip":                    {"\x1f\x8b\x08\x00\x00", "archive gzip.csv: this gzip is damaged: unexpected EOF"},
+		"UTF-16":                  {"\xff\xfeo\x00r\x00", unknown},
 		"empty":                   {"", "line 1: the file is empty: it has no header"},
 		"a byte order mark alone": {"\ufeff", "line 1: the file is empty: it has no header"},
 		"metadata alone":          {"# acquirer: lakala\n\n", "line 3: the file is empty: it has no header"},
 		"a header in Chinese": {"订单号,金额,状态\nA1,1.00,SUCCESS\n",
-			"line 1: no header of a POS log, settlement or payout file: the columns must be named in English, as in order_id, merchant_id, amount, status"},
-		"a header in GBK": {"\xb6\xa9\xb5\xa5\xba\xc5,\xbd\xf0\xb6\xee\n", "line 1: not UTF-8; the file may be GBK"},
+			unknown},
+		"a header in GBK": {"\xb6\xa9\xb5\xa5\xba\xc5,\xbd\xf0\xb6\xee\n", unknown},
 		"no header at all": {posLine("A1", "10.00"),
-			"line 1: no header of a POS log, settlement or payout file: the columns must be named in English, as in order_id, merchant_id, amount, status"},
+			unknown},
 		"a required column is missing": {strings.Replace(posHeader, "amount,", "", 1) + "A1,lakala,M1,WECHAT,SUCCESS,2026-11-02 12:00:00,SALE\n",
 			"line 1: required columns of a pos_log file are missing: amount"},
 		"two required columns are missing": {"order_id,merchant_id,status,fee\nA1,M1,SETTLED,0.00\n",
@@ -120,7 +122,7 @@ func TestRejectedLines(t *testing.T) {
 		"no status":           {row("B1", "1.00", "", noon, "SALE"), "status", "", "required and empty"},
 		"an unknown type":     {row("B1", "1.00", "SUCCESS", noon, "TIP"), "type", "TIP", "not one of SALE, REFUND, VOID"},
 		"a NUL byte":          {row("B1", "1.\x0000", "SUCCESS", noon, "SALE"), "amount", `1.\x0000`, "holds a NUL byte; the file is damaged"},
-		"not UTF-8":           {row("B1", "1.00", "SUCCESS", noon, "\xcf\xfb\xb7\xd1"), "type", `\xcf\xfb\xb7\xd1`, "is not UTF-8; the file may be GBK, or damaged"},
+		"a word in GBK":       {row("B1", "1.00", "SUCCESS", noon, "\xcf\xfb\xb7\xd1"), "type", "消费", "not one of SALE, REFUND, VOID"},
 		"half a character":    {row("B1\xe6\x94", "1.00", "SUCCESS", noon, "SALE"), "order_id", `B1\xe6\x94`, "is not UTF-8; the file may be GBK, or damaged"},
 		"a lost character":    {row("B\ufffd", "1.00", "SUCCESS", noon, "SALE"), "order_id", "B\ufffd", "holds a character that an earlier conversion could not read (U+FFFD)"},
 		"a control character": {row("B\x07", "1.00", "SUCCESS", noon, "SALE"), "order_id", "B\x07", "holds a control character"},

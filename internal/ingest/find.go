@@ -13,12 +13,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding/simplifiedchinese"
 
+	"github.com/posrecon/posrecon/internal/archive"
 	"github.com/posrecon/posrecon/internal/recon"
 	"github.com/posrecon/posrecon/internal/statement"
 )
@@ -33,6 +33,8 @@ const (
 // candidate is a file that was found, identified by its bytes.
 type candidate struct {
 	path        string
+	document    string // within an archive, "" for the file itself
+	damaged     string // why an archive cannot be read, "" if it can
 	name        string // base name, the smallest where the bytes are offered under several
 	names       []string
 	folder      string // id of the acquirer whose folder it lies in, "" for none
@@ -40,6 +42,7 @@ type candidate struct {
 	sha256      string
 	source      source
 	sendsTotals bool // its last lines state control totals
+	recognised  bool // a format reads it
 }
 
 // alsoNamed notes a further name of the same bytes.
@@ -70,7 +73,114 @@ func find(paths []string, acquirers recon.Acquirers) ([]candidate, error) {
 		}
 	}
 	slices.SortFunc(f.found, func(a, b candidate) int { return strings.Compare(a.path, b.path) })
-	return slices.CompactFunc(f.found, func(a, b candidate) bool { return a.path == b.path }), nil
+	files := slices.CompactFunc(f.found, func(a, b candidate) bool { return a.path == b.path })
+	return unpack(files)
+}
+
+// unpack puts the documents inside archives in their archive's place.
+func unpack(files []candidate) ([]candidate, error) {
+	out := make([]candidate, 0, len(files))
+	for _, c := range files {
+		documents, packed, done, err := c.documents()
+		var damaged *archive.Error
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			out = append(out, c) // loading will find it gone, and say so
+			continue
+		case errors.As(err, &damaged):
+			c.damaged = damaged.Error()
+			out = append(out, c)
+			continue
+		case err != nil:
+			return nil, err
+		}
+		if err := done(); err != nil {
+			return nil, fmt.Errorf("read input: %w", err)
+		}
+		for _, d := range documents {
+			m := c
+			if packed {
+				m.document = d.Name
+				m.name = lastName(d.Name)
+				m.names = []string{m.name}
+			}
+			out = append(out, m)
+		}
+		if len(out) > maxFiles {
+			return nil, fmt.Errorf("more than %d files: name fewer folders", maxFiles)
+		}
+	}
+	return out, nil
+}
+
+// lastName is a document's own name, without the archives and folders it lies in.
+func lastName(document string) string {
+	name := document[strings.LastIndexByte(document, '!')+1:]
+	return name[strings.LastIndexAny(name, `/\`)+1:]
+}
+
+// documents lists what is inside the file; most files are their own only document, and not packed.
+func (c *candidate) documents() (documents []archive.Document, packed bool, done func() error, err error) {
+	f, err := os.Open(c.path)
+	if err != nil {
+		return nil, false, nil, fmt.Errorf("read input: %w", err)
+	}
+	first := make([]byte, 4)
+	n, err := io.ReadFull(f, first)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, false, nil, errors.Join(fmt.Errorf("read input: %w", err), f.Close())
+	}
+	if !archive.Is(first[:n]) {
+		return []archive.Document{{Name: c.name, Open: func() (io.ReadCloser, error) { return os.Open(c.path) }}}, false, f.Close, nil
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, false, nil, errors.Join(fmt.Errorf("read input: %w", err), f.Close())
+	}
+	documents, done, err = archive.Documents(f, info.Size(), c.name)
+	if err != nil {
+		return nil, false, nil, errors.Join(err, f.Close())
+	}
+	unpacked := done
+	return documents, true, func() error { return errors.Join(unpacked(), f.Close()) }, nil
+}
+
+// open opens the bytes that identify the candidate: a file's own, or what an archive holds.
+func (c *candidate) open() (io.ReadCloser, error) {
+	if c.document == "" {
+		return os.Open(c.path)
+	}
+	documents, _, done, err := c.documents()
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range documents {
+		if d.Name != c.document {
+			continue
+		}
+		rc, err := d.Open()
+		if err != nil {
+			return nil, errors.Join(err, done())
+		}
+		return &unpacked{rc, done}, nil
+	}
+	return nil, errors.Join(fs.ErrNotExist, done()) // the archive has changed
+}
+
+// unpacked is a document that lets go of its archive when it is closed.
+type unpacked struct {
+	io.ReadCloser
+	done func() error
+}
+
+func (u *unpacked) Close() error { return errors.Join(u.ReadCloser.Close(), u.done()) }
+
+// shown is the path of a candidate as people read it.
+func (c *candidate) shown() string {
+	if c.document == "" {
+		return c.path
+	}
+	return filepath.Join(filepath.Dir(c.path), c.document)
 }
 
 // finder collects files.
@@ -186,10 +296,25 @@ const tailBytes = 4096
 // headBytes is how much of a file's beginning is read to know its kind and acquirer beforehand: metadata and a header.
 const headBytes = 64 << 10
 
-// identify reads the whole file once: its SHA-256, whose file it seems to be, and whether its last lines state control
-// totals.
-func (c *candidate) identify(zone *time.Location) error {
-	f, err := os.Open(c.path)
+// identify reads the whole document once: its SHA-256, whose it seems to be, and whether its last lines state control
+// totals. An archive that cannot be unpacked is identified by its own bytes.
+func (c *candidate) identify(opt Options) error {
+	err := c.read(opt)
+	var damaged *archive.Error
+	if errors.As(err, &damaged) {
+		c.damaged = damaged.Error()
+	}
+	if c.damaged != "" {
+		c.document = ""
+		c.name = printable(filepath.Base(c.path))
+		c.names = []string{c.name}
+		return c.read(opt)
+	}
+	return err
+}
+
+func (c *candidate) read(opt Options) error {
+	f, err := c.open()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // taken away since it was listed; loading will find it gone, and say so
 	}
@@ -203,10 +328,14 @@ func (c *candidate) identify(zone *time.Location) error {
 	if _, err := io.CopyN(io.MultiWriter(h, tail, head), f, headBytes); err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read input: %w", err)
 	}
-	if r, err := statement.Open(bytes.NewReader(head.Bytes()), statement.Options{Zone: zone}); err == nil {
+	if r, err := statement.Open(bytes.NewReader(head.Bytes()), opt.statement(c.name)); err == nil {
+		c.recognised = true
 		c.source = source{kind: r.Kind(), acquirer: headAcquirer(r)}
 		if r.Kind() != recon.KindPOSLog {
 			c.source.acquirer = cmp.Or(c.source.acquirer, strings.ToLower(r.Meta().Acquirer), c.folder)
+		}
+		if err := r.Close(); err != nil {
+			return fmt.Errorf("read input: %w", err)
 		}
 	}
 	n, err := io.Copy(io.MultiWriter(h, tail), io.LimitReader(f, maxFileBytes+1))

@@ -10,7 +10,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/posrecon/posrecon/internal/postgres"
+	"github.com/posrecon/posrecon/internal/profile"
 	"github.com/posrecon/posrecon/internal/recon"
+	"github.com/posrecon/posrecon/internal/statement"
 )
 
 // Further says what to do with a file of a known name, acquirer, kind and date whose bytes are others and which does
@@ -30,8 +32,14 @@ type Options struct {
 	Acquirers    recon.Acquirers
 	Aliases      map[string]map[string]string // acquirer → merchant id → the id that stands for it
 	Further      Further
-	AcceptTotals bool     // load files whose control totals do not tie, or are missing, as they are
-	Progress     Progress // may be nil
+	AcceptTotals bool               // load files whose control totals do not tie, or are missing, as they are
+	Progress     Progress           // may be nil
+	Profiles     []*profile.Profile // the user's formats
+}
+
+// statement returns the rules of reading one file.
+func (o *Options) statement(name string) statement.Options {
+	return statement.Options{Zone: o.Zone, Profiles: o.Profiles, Name: name}
 }
 
 // merchant returns the id that stands for a merchant of an acquirer.
@@ -63,6 +71,7 @@ const (
 	Known   State = "known"
 	Waiting State = "waiting"
 	Changed State = "changed"
+	Nothing State = "nothing"
 )
 
 // File is the report on one file.
@@ -71,6 +80,8 @@ type File struct {
 	SHA256   string     `json:"sha256"`
 	State    State      `json:"state"`
 	Reason   string     `json:"reason,omitempty"`
+	Format   string     `json:"format,omitempty"` // the profile that reads it, "canonical" for the contract's own
+	Remark   string     `json:"remark,omitempty"` // what is noteworthy though it is loaded
 	Kind     recon.Kind `json:"kind,omitempty"`
 	Acquirer string     `json:"acquirer,omitempty"`
 	Date     string     `json:"date,omitempty"`
@@ -122,6 +133,9 @@ func Paths(ctx context.Context, pool *pgxpool.Pool, paths []string, opt Options)
 	if err != nil {
 		return Report{}, err
 	}
+	if err := inParallel(ctx, len(files), func(_ context.Context, i int) error { return files[i].identify(opt) }); err != nil {
+		return Report{}, err
+	}
 	if opt.Progress != nil {
 		var total int64
 		for _, f := range files {
@@ -129,9 +143,6 @@ func Paths(ctx context.Context, pool *pgxpool.Pool, paths []string, opt Options)
 		}
 		opt.Progress.Start(len(files), total)
 		defer opt.Progress.Finish()
-	}
-	if err := inParallel(ctx, len(files), func(_ context.Context, i int) error { return files[i].identify(opt.Zone) }); err != nil {
-		return Report{}, err
 	}
 	l := &loader{pool: pool, opt: opt, partitions: postgres.NewPartitions(pool)}
 	if l.sources, err = knownSources(ctx, pool, files); err != nil {
@@ -152,7 +163,7 @@ func Paths(ctx context.Context, pool *pgxpool.Pool, paths []string, opt Options)
 		for _, i := range groups[n] {
 			file, err := l.load(ctx, files[i])
 			if err != nil {
-				return fmt.Errorf("load %s: %w", files[i].path, err)
+				return fmt.Errorf("load %s: %w", files[i].shown(), err)
 			}
 			report.Files[i] = file
 			if opt.Progress != nil {
@@ -164,7 +175,7 @@ func Paths(ctx context.Context, pool *pgxpool.Pool, paths []string, opt Options)
 	for i, f := range files {
 		if j := first[f.sha256]; j != i {
 			report.Files[i] = report.Files[j]
-			report.Files[i].Path = f.path
+			report.Files[i].Path = f.shown()
 			if report.Files[i].State != Changed {
 				report.Files[i].State, report.Files[i].Rows, report.Files[i].Rejected = Known, 0, 0
 			}

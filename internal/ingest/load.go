@@ -9,7 +9,6 @@ import (
 	"hash"
 	"io"
 	"io/fs"
-	"os"
 	"strings"
 	"time"
 
@@ -51,7 +50,7 @@ var errChanged = errors.New("the file changed while it was read")
 
 // load loads one file, or says why not.
 func (l *loader) load(ctx context.Context, c candidate) (File, error) {
-	report := File{Path: c.path, SHA256: c.sha256}
+	report := File{Path: c.shown(), SHA256: c.sha256}
 	if c.sha256 == "" {
 		report.State, report.Reason = Changed, "it was taken away before it was read"
 		return report, nil
@@ -93,6 +92,7 @@ func (l *loader) load(ctx context.Context, c candidate) (File, error) {
 		report.State = Known
 		return report, nil
 	}
+	report.Format, report.Remark = entry.format, entry.remark
 	report.Kind, report.Acquirer, report.Date = entry.kind, entry.acquirer, entry.date.String()
 	report.Rows, report.Rejected = entry.rowsLoaded, entry.rowsRejected
 	return report, err
@@ -105,7 +105,7 @@ func (l *loader) known(ctx context.Context, c candidate) (*File, error) {
 		state, code, kind string
 		version           int
 	)
-	report := &File{Path: c.path, SHA256: c.sha256}
+	report := &File{Path: c.shown(), SHA256: c.sha256}
 	var date *time.Time
 	err := l.pool.QueryRow(ctx, `
 		SELECT state, reason_code, reason, reader_version, kind, acquirer, file_date
@@ -128,7 +128,8 @@ func (l *loader) known(ctx context.Context, c candidate) (*File, error) {
 	mayLoadNow := version < readerVersion ||
 		code == codeTotals && l.opt.AcceptTotals ||
 		code == codeSameName && l.opt.Further != FurtherHold ||
-		code == codeNoAcquirer && c.folder != ""
+		code == codeNoAcquirer && c.folder != "" ||
+		code == codeUnknown && c.recognised // by a profile that is new
 	if !mayLoadNow {
 		report.State = Waiting
 		return report, nil
@@ -164,7 +165,10 @@ func (l *loader) loadRows(ctx context.Context, tx pgx.Tx, entry *register) error
 	if err := entry.begin(ctx, tx); err != nil {
 		return err
 	}
-	f, err := os.Open(entry.path)
+	if entry.damaged != "" {
+		return &held{state: Refused, code: codeUnreadable, reason: entry.damaged}
+	}
+	f, err := entry.open()
 	if err != nil {
 		return err
 	}
@@ -174,8 +178,9 @@ func (l *loader) loadRows(ctx context.Context, tx pgx.Tx, entry *register) error
 			l.opt.Progress.Read(n)
 		}
 	}}
-	reader, err := statement.Open(source, statement.Options{Zone: l.opt.Zone})
+	reader, err := statement.Open(source, l.opt.statement(entry.name))
 	if err == nil {
+		defer reader.Close()
 		err = l.copyRows(ctx, tx, entry, reader)
 	}
 	// The bytes that were parsed must be those that identify the file, whatever the parser thought of them.
@@ -186,6 +191,14 @@ func (l *loader) loadRows(ctx context.Context, tx pgx.Tx, entry *register) error
 	}
 	var unreadable *statement.FileError
 	if errors.As(err, &unreadable) {
+		entry.format = unreadable.Format
+		if unreadable.Nothing {
+			return &held{state: Nothing, code: codeNothing, reason: unreadable.Rule}
+		}
+		if unreadable.Unknown {
+			return &held{state: Refused, code: codeUnknown, reason: unreadable.Error() +
+				"; no format that posrecon knows fits either: 'posrecon ingest --explain FILE' drafts a profile for it"}
+		}
 		return &held{state: Refused, code: codeUnreadable, reason: unreadable.Error()}
 	}
 	if err != nil {
@@ -194,6 +207,7 @@ func (l *loader) loadRows(ctx context.Context, tx pgx.Tx, entry *register) error
 	if err := l.checkTotals(entry, reader); err != nil {
 		return err
 	}
+	entry.remark = reader.Remark()
 	return entry.finishLoaded(ctx, tx, l.opt.Further)
 }
 
@@ -307,6 +321,11 @@ func (l *loader) values(entry *register, rec statement.Record) (values []any, da
 		entry.seeOwnDate(rec.Settlement.SettleDate)
 		entry.hasChannelTxns = entry.hasChannelTxns || rec.Settlement.ChannelTxnID != ""
 		entry.hasPayouts = entry.hasPayouts || rec.Settlement.PayoutID != ""
+	case rec.Bank != nil:
+		rec.Bank.Bank = strings.ToLower(rec.Bank.Bank)
+		entry.seeAcquirer(rec.Bank.Bank)
+		values, day = bankValues(entry.fileID, rec.Bank)
+		entry.seeOwnDate(rec.Bank.BookDate)
 	default:
 		if rec.Payout.Acquirer == "" {
 			rec.Payout.Acquirer = entry.acquirer
@@ -330,8 +349,10 @@ func (l *loader) copyChunk(ctx context.Context, tx pgx.Tx, kind recon.Kind, c *c
 		table, columns = "pos_row", posColumns
 	case recon.KindSettlement:
 		table, columns = "settlement_row", settlementColumns
+	case recon.KindBank:
+		table, columns = "bank_row", bankColumns
 	}
-	if kind != recon.KindPayout {
+	if kind == recon.KindPOSLog || kind == recon.KindSettlement {
 		for _, month := range c.months {
 			if err := l.partitions.Ensure(ctx, table, month); err != nil {
 				return err

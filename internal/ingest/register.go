@@ -20,6 +20,8 @@ const (
 	codeNoAcquirer = "no_acquirer"
 	codeTotals     = "totals"
 	codeSameName   = "same_name"
+	codeUnknown    = "unknown_format"
+	codeNothing    = "nothing"
 )
 
 // errKnown says that the register knows the bytes by now.
@@ -38,6 +40,8 @@ type register struct {
 	exportedAt time.Time
 	statusTime time.Time
 	replaces   string
+	format     string // the profile that reads it
+	remark     string
 
 	hasTotals, totalsWaived            bool
 	rowsRead, rowsLoaded, rowsRejected int64
@@ -64,6 +68,7 @@ func (e *register) begin(ctx context.Context, tx pgx.Tx) error {
 func (e *register) describe(r *statement.Reader) {
 	meta := r.Meta()
 	e.kind = r.Kind()
+	e.format = r.About().Format
 	e.acquirer = strings.ToLower(meta.Acquirer)
 	e.exportedAt = meta.ExportedAt
 	e.statusTime = meta.StatusTime
@@ -80,7 +85,7 @@ func (l *loader) nameAcquirer(e *register, r *statement.Reader) error {
 	if e.acquirer == "" {
 		e.acquirer = e.folder
 	}
-	if e.acquirer != "" {
+	if e.acquirer != "" || e.kind == recon.KindBank { // a bank's name is good to have; its lines say whose money it is
 		return nil
 	}
 	for _, column := range r.Columns() {
@@ -150,6 +155,8 @@ func (l *loader) checkTotals(e *register, r *statement.Reader) error {
 	e.rowsOtherDate = int64(seen.OtherDates)
 	var problem string
 	switch {
+	case !r.Canonical():
+		problem = r.Untied()
 	case !e.hasTotals:
 		if l.sources[source{e.kind, e.acquirer}] {
 			problem = "it has no control totals, which this source has sent before: it may be cut short"
@@ -263,12 +270,12 @@ func (e *register) finish(ctx context.Context, tx pgx.Tx, h held) error {
 		       status_time = $9, replaces = $10, has_totals = $11, totals_waived = $12, rows_read = $13, rows_loaded = $14,
 		       rows_rejected = $15, first_date = $16, last_date = $17,
 		       has_codes = $18, has_callbacks = $19, has_channel_txns = $20, has_payouts = $21,
-		       rows_other_date = $22
+		       rows_other_date = $22, format = $23, remark = $24
 		 WHERE file_id = $1`,
 		e.fileID, string(h.state), h.code, h.reason, string(e.kind), e.acquirer, day(e.date), instant(e.exportedAt),
 		instant(e.statusTime), e.replaces, e.hasTotals, e.totalsWaived, e.rowsRead, e.rowsLoaded,
 		e.rowsRejected, day(e.firstDate), day(e.lastDate),
-		e.hasCodes, e.hasCallbacks, e.hasChannelTxns, e.hasPayouts, e.rowsOtherDate)
+		e.hasCodes, e.hasCallbacks, e.hasChannelTxns, e.hasPayouts, e.rowsOtherDate, e.format, e.remark)
 	return err
 }
 

@@ -27,6 +27,9 @@ var (
 		"acquirer", "payout_id", "file_id", "line", "merchant_id", "payout_date", "version_time", "amount", "currency",
 		"status", "reason_code", "reason", "bank_credit_time", "replaces_payout_id",
 	}
+	bankColumns = []string{
+		"file_id", "line", "bank", "account", "book_date", "book_time", "amount", "currency", "counterparty", "memo", "bank_ref", "balance",
+	}
 	rejectColumns = []string{"file_id", "line", "field", "value", "rule", "raw"}
 )
 
@@ -75,6 +78,14 @@ func (l *loader) payoutValues(fileID int32, statusTime time.Time, r *recon.Payou
 		r.Acquirer, r.PayoutID, fileID, int32(r.Line), r.MerchantID, r.PayoutDate.UTC(), version, r.Amount, r.Currency,
 		string(r.Status), text(r.ReasonCode), text(r.Reason), instant(r.BankCreditTime), text(r.ReplacesPayoutID),
 	}, r.PayoutDate
+}
+
+// bankValues returns the row's values for bankColumns.
+func bankValues(fileID int32, r *recon.BankRow) ([]any, recon.Date) {
+	return []any{
+		fileID, int32(r.Line), r.Bank, r.Account, r.BookDate.UTC(), instant(r.BookTime), r.Amount, r.Currency,
+		text(r.Counterparty), text(r.Memo), text(r.BankRef), number(r.Balance),
+	}, r.BookDate
 }
 
 func rejectValues(fileID int32, r *statement.Reject) []any {

@@ -25,6 +25,7 @@ import (
 	"github.com/posrecon/posrecon/internal/ingest"
 	"github.com/posrecon/posrecon/internal/match"
 	"github.com/posrecon/posrecon/internal/postgres"
+	"github.com/posrecon/posrecon/internal/profile"
 	"github.com/posrecon/posrecon/internal/recon"
 )
 
@@ -34,8 +35,9 @@ type Job struct {
 	Config   config.Config
 	Calendar *calendar.Calendar
 	Log      *slog.Logger
-	Progress ingest.Progress // may be nil
-	Program  string          // name and version, for the record of runs
+	Progress ingest.Progress    // may be nil
+	Program  string             // name and version, for the record of runs
+	Profiles []*profile.Profile // the user\'s own formats
 }
 
 // Options say what one run does.
@@ -128,7 +130,7 @@ func (j *Job) Run(ctx context.Context, opt Options) (*Report, error) {
 }
 
 func (j *Job) ingestOptions(opt Options) ingest.Options {
-	return ingest.Options{
+	return ingest.Options{Profiles: j.Profiles,
 		Zone: j.Config.Zone, Acquirers: j.Config.Acquirers, Aliases: j.Config.Aliases, Progress: j.Progress,
 		Further: opt.Further, AcceptTotals: opt.AcceptTotals,
 	}
@@ -200,7 +202,7 @@ func (j *Job) decide(ctx context.Context, tx pgx.Tx, scope match.Scope, asOf tim
 func (j *Job) record(ctx context.Context, tx pgx.Tx, opt Options, report *Report) error {
 	// What a run that was killed had loaded, and could not tell of, is this one's to tell.
 	if err := tx.QueryRow(ctx, `
-		SELECT EXISTS (SELECT FROM file WHERE NOT told AND (state <> 'loaded' OR rows_rejected > 0))`).Scan(&report.Withheld); err != nil {
+		SELECT EXISTS (SELECT FROM file WHERE NOT told AND (state NOT IN ('loaded', 'nothing') OR rows_rejected > 0))`).Scan(&report.Withheld); err != nil {
 		return fmt.Errorf("record the run: %w", err)
 	}
 	if _, err := tx.Exec(ctx, `UPDATE file SET decided = true, told = true WHERE NOT decided OR NOT told`); err != nil {

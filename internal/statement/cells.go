@@ -21,7 +21,8 @@ type fault struct {
 // cells is one record, split. Its methods read a column by the rule for its type; the first fault is kept, so that a
 // row can be read in one expression and its fault looked up afterwards.
 type cells struct {
-	at    *[columnCount]int // where a column stands, -1 for nowhere
+	at    *[columnCount]int    // where a column stands, -1 for nowhere
+	given *[columnCount]string // the values themselves, where a profile has worked them out
 	zone  *time.Location
 	text  string // the cells' text; every value of the row is a part of it
 	spans []span // the first cells, as many as the header has
@@ -154,6 +155,9 @@ func (c *cells) damaged(names []string) fault {
 
 // value returns the trimmed value of a column, "" where the file has no such column.
 func (c *cells) value(col column) string {
+	if c.given != nil {
+		return c.given[col]
+	}
 	i := c.at[col]
 	if i < 0 {
 		return ""

@@ -43,6 +43,13 @@ const (
 	colPayoutDate
 	colBankCreditTime
 	colReplacesPayoutID
+	colAccount
+	colBookDate
+	colBookTime
+	colCounterparty
+	colMemo
+	colBankRef
+	colBalance
 	columnCount
 )
 
@@ -50,7 +57,8 @@ var columnNames = [columnCount]string{
 	"order_id", "acquirer", "merchant_id", "channel", "amount", "status", "txn_time", "store_id", "terminal_id",
 	"operator_id", "scan_mode", "type", "refund_id", "original_order_id", "currency", "channel_txn_id", "ref_no",
 	"trace_no", "batch_no", "response_code", "response_message", "settle_cycle", "callback_time", "settle_date", "fee",
-	"net_amount", "payout_id", "reason_code", "reason", "payout_date", "bank_credit_time", "replaces_payout_id",
+	"net_amount", "payout_id", "reason_code", "reason", "payout_date", "bank_credit_time", "replaces_payout_id", "account",
+	"book_date", "book_time", "counterparty", "memo", "bank_ref", "balance",
 }
 
 func (c column) String() string { return columnNames[c] }
@@ -97,6 +105,11 @@ var layouts = []layout{
 		kind:     recon.KindPayout,
 		required: []column{colPayoutID, colMerchantID, colPayoutDate, colAmount, colStatus},
 		optional: []column{colAcquirer, colCurrency, colReasonCode, colReason, colBankCreditTime, colReplacesPayoutID},
+	},
+	{
+		kind:     recon.KindBank,
+		required: []column{colAccount, colBookDate, colAmount, colCounterparty, colMemo},
+		optional: []column{colAcquirer, colCurrency, colBookTime, colBankRef, colBalance},
 	},
 }
 
@@ -162,7 +175,7 @@ func chooseLayout(present map[column]bool, meta *Meta) (*layout, *FileError) {
 	var missing []string
 	for i := range layouts {
 		l := &layouts[i]
-		if l.kind == recon.KindPayout && present[colOrderID] {
+		if (l.kind == recon.KindPayout || l.kind == recon.KindBank) && present[colOrderID] {
 			continue // a settlement file that lacks its settle date must not pass for payouts
 		}
 		lacks, known := l.fit(present, meta)
@@ -178,7 +191,7 @@ func chooseLayout(present map[column]bool, meta *Meta) (*layout, *FileError) {
 		return best, nil
 	case len(missing) > len(nearest.required)-2:
 		// One familiar name, say amount, makes no header.
-		return nil, &FileError{Rule: "no header of a POS log, settlement or payout file: " +
+		return nil, &FileError{Unknown: true, Rule: "no header of a POS log, settlement or payout file: " +
 			"the columns must be named in English, as in order_id, merchant_id, amount, status"}
 	default:
 		return nil, &FileError{

@@ -18,6 +18,10 @@ type FileError struct {
 	// the columns that are required of it and not there.
 	Resembles recon.Kind
 	Missing   []string
+
+	Format  string // the format that it was recognised as, "" for none
+	Nothing bool   // it is what Format says and holds nothing to load: an answer, a summary
+	Unknown bool   // a table of some kind that no profile reads
 }
 
 func (e *FileError) Error() string {

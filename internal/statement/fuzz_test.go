@@ -51,7 +51,7 @@ func FuzzReader(f *testing.F) {
 			}
 			line = rec.Line
 			of := 0
-			for _, set := range []bool{rec.POS != nil, rec.Settlement != nil, rec.Payout != nil, rec.Reject != nil} {
+			for _, set := range []bool{rec.POS != nil, rec.Settlement != nil, rec.Payout != nil, rec.Bank != nil, rec.Reject != nil} {
 				if set {
 					of++
 				}

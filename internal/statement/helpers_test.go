@@ -14,6 +14,7 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"github.com/posrecon/posrecon/internal/profile"
 	"github.com/posrecon/posrecon/internal/recon"
 )
 
@@ -34,18 +35,25 @@ type result struct {
 	Totals  Totals
 	Seen    Seen
 	Err     error // of Open, or of Next if not io.EOF
+	About   About
+	Untied  string
+	Remark  string
 }
 
-func readAll(src io.Reader) result {
-	r, err := Open(src, Options{Zone: shanghai})
+func readAll(src io.Reader) result { return readNamed(src, "", nil) }
+
+func readNamed(src io.Reader, name string, profiles []*profile.Profile) result {
+	r, err := Open(src, Options{Zone: shanghai, Name: name, Profiles: profiles})
 	if err != nil {
 		return result{Err: err}
 	}
+	defer r.Close()
 	res := result{Kind: r.Kind(), Columns: r.Columns(), Meta: r.Meta()}
 	for {
 		rec, err := r.Next()
 		if err != nil {
 			res.Totals, res.Seen = r.Totals(), r.Seen()
+			res.About, res.Untied, res.Remark = r.About(), r.Untied(), r.Remark()
 			if err != io.EOF {
 				res.Err = err
 			}
@@ -68,6 +76,10 @@ func clone(rec Record) Record {
 	if rec.Payout != nil {
 		v := *rec.Payout
 		rec.Payout = &v
+	}
+	if rec.Bank != nil {
+		v := *rec.Bank
+		rec.Bank = &v
 	}
 	if rec.Reject != nil {
 		v := *rec.Reject
@@ -129,6 +141,9 @@ func (res result) describe() string {
 		}
 		b.Write(append(text, '\n'))
 	}
+	if res.About.Format != "" && res.About.Format != "canonical" {
+		line(map[string]any{"format": res.About.Format, "status": res.About.Status, "encoding": res.About.Encoding, "unused": strings.Join(res.About.Unused, ",")})
+	}
 	if res.Kind != "" {
 		line(map[string]any{"kind": res.Kind, "columns": strings.Join(res.Columns, ","), "meta": fields(res.Meta)})
 	}
@@ -140,9 +155,14 @@ func (res result) describe() string {
 			line(map[string]any{"settlement": fields(*rec.Settlement)})
 		case rec.Payout != nil:
 			line(map[string]any{"payout": fields(*rec.Payout)})
+		case rec.Bank != nil:
+			line(map[string]any{"bank": fields(*rec.Bank)})
 		case rec.Reject != nil:
 			line(map[string]any{"reject": fields(*rec.Reject)})
 		}
+	}
+	if res.Untied != "" || res.Remark != "" {
+		line(map[string]any{"untied": res.Untied, "remark": res.Remark})
 	}
 	if res.Err != nil {
 		line(map[string]any{"error": res.Err.Error()})

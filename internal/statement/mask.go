@@ -1,6 +1,9 @@
 package statement
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // MaskPersonal hides the middle of numbers that name a person or a card, with one * for each digit hidden:
 //
@@ -88,4 +91,33 @@ func passesLuhn(number string) bool {
 		sum += d
 	}
 	return sum%10 == 0
+}
+
+// maskAccount keeps the last four characters of an account number: that is how statements name accounts to people.
+func maskAccount(s string) string {
+	if len(s) <= 4 || strings.HasPrefix(s, "***") {
+		return s
+	}
+	cut := len(s) - 4
+	for cut < len(s) && !utf8.RuneStart(s[cut]) {
+		cut++
+	}
+	return "***" + s[cut:]
+}
+
+// businessWords occur in the names of companies, which are kept: an acquirer is known by its name.
+var businessWords = []string{"公司", "支付", "银行", "商行", "商店", "中心", "集团", "企业", "机构", "备付金", "合作社", "协会", "基金", "证券", "店", "厂", "部", "局", "院", "所"}
+
+// maskName keeps the names of businesses and the first character of any other: a customer who pays by transfer.
+func maskName(s string) string {
+	for _, word := range businessWords {
+		if strings.Contains(s, word) {
+			return s
+		}
+	}
+	first, width := utf8.DecodeRuneInString(s)
+	if first < utf8.RuneSelf || width == len(s) {
+		return s // Latin names of banks' own bookings, and single characters
+	}
+	return s[:width] + "**"
 }

@@ -9,12 +9,16 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/posrecon/posrecon/internal/charset"
+	"github.com/posrecon/posrecon/internal/profile"
 	"github.com/posrecon/posrecon/internal/recon"
 )
 
 // Options is what a file does not say of itself.
 type Options struct {
-	Zone *time.Location // for times without an offset; required
+	Zone     *time.Location     // for times without an offset; required
+	Profiles []*profile.Profile // the user's, which go before those that ship
+	Name     string             // the file's, for the profiles that take a date from it
 }
 
 // Record is one record of a file; exactly one of the pointers is set. What they point to is overwritten by the next
@@ -24,11 +28,15 @@ type Record struct {
 	POS        *recon.POSRow
 	Settlement *recon.SettlementRow
 	Payout     *recon.PayoutRow
+	Bank       *recon.BankRow
 	Reject     *Reject
 }
 
 // Reader reads one file. It is not safe for use by several goroutines at once.
 type Reader struct {
+	text  *charset.Reader // of a file that is text
+	book  *sheetRows      // of a workbook
+	by    *translated     // of a file that a profile reads
 	scan  *scanner
 	meta  Meta
 	head  *header
@@ -45,43 +53,41 @@ type Reader struct {
 	pos        recon.POSRow
 	settlement recon.SettlementRow
 	payout     recon.PayoutRow
+	bank       recon.BankRow
 	rejected   Reject
 }
 
-// Open reads up to the header. A file that cannot be read at all is a *FileError.
+// Open recognises a file and reads up to its first row. A file that cannot be read at all is a *FileError, and so is one
+// that holds nothing to load.
 func Open(src io.Reader, opt Options) (*Reader, error) {
 	if opt.Zone == nil {
 		return nil, errors.New("open statement: no time zone given")
 	}
-	r := &Reader{scan: newScanner(src)}
+	r := &Reader{}
 	r.cells.zone = opt.Zone
-	if rule := foreignFormat(r.scan.peek(8)); rule != "" {
-		return nil, &FileError{Line: 1, Rule: rule}
-	}
-	if bytes.Equal(r.scan.peek(len(bom)), bom) {
-		r.scan.start += len(bom)
-	}
-	rec, err := r.readPreamble()
-	if err != nil {
-		return nil, err
-	}
-	if err := r.openHeader(rec); err != nil {
-		return nil, err
+	if err := r.open(src, opt); err != nil {
+		return nil, errors.Join(err, r.Close())
 	}
 	return r, nil
 }
 
-var bom = []byte("\xef\xbb\xbf")
+// openCanonical reads up to the header of a file as the input contract has it.
+func (r *Reader) openCanonical() error {
+	rec, err := r.readPreamble()
+	if err != nil {
+		return err
+	}
+	return r.openHeader(rec)
+}
 
 // foreignFormat names formats that people take for CSV, by the first bytes of a file; "" for none of them.
 func foreignFormat(first []byte) string {
 	for _, f := range []struct{ magic, rule string }{
-		{"PK\x03\x04", "this is a ZIP archive or an XLSX workbook, not CSV"},
-		{"\xd0\xcf\x11\xe0", "this is an XLS workbook, not CSV"},
-		{"\x1f\x8b", "this is gzip, not CSV"},
-		{"%PDF", "this is PDF, not CSV"},
-		{"\xff\xfe", "this is UTF-16, not UTF-8"},
-		{"\xfe\xff", "this is UTF-16, not UTF-8"},
+		{"\xd0\xcf\x11\xe0", "this is an old XLS workbook, or one with a password; save it as XLSX or CSV"},
+		{"\x1f\x8b", "this is gzip within gzip"},
+		{"\x89PNG", "this is a picture, not a table"},
+		{"\xff\xd8\xff", "this is a picture, not a table"},
+		{"%PDF", "this is PDF, not a table; ask for CSV or XLSX"},
 	} {
 		if bytes.HasPrefix(first, []byte(f.magic)) {
 			return f.rule
@@ -153,7 +159,12 @@ func (r *Reader) Kind() recon.Kind { return r.head.kind }
 func (r *Reader) Meta() Meta { return r.meta }
 
 // Columns returns the columns that are recognised, in the order of the file.
-func (r *Reader) Columns() []string { return r.head.columns() }
+func (r *Reader) Columns() []string {
+	if r.by != nil {
+		return r.by.bind.Columns()
+	}
+	return r.head.columns()
+}
 
 // Totals returns the control totals; they are known once Next has returned io.EOF.
 func (r *Reader) Totals() Totals { return r.totals }
@@ -164,6 +175,9 @@ func (r *Reader) Seen() Seen { return r.sums.result() }
 // Next returns the next record, io.EOF after the last one. A *FileError here means a control total that cannot be read:
 // the records returned so far are not to be kept. Any other error is the source's.
 func (r *Reader) Next() (Record, error) {
+	if r.by != nil {
+		return r.nextTranslated()
+	}
 	for r.done == nil {
 		if r.release {
 			return r.read(r.releaseOne()), nil
@@ -250,6 +264,9 @@ func (r *Reader) read(rec record) Record {
 		r.payoutRow(rec.line)
 		out.Payout = &r.payout
 		otherDate = differs(r.payout.PayoutDate, r.meta.PayoutDate)
+	case recon.KindBank:
+		r.bankRow(rec.line)
+		out.Bank = &r.bank
 	}
 	if c.bad.rule != "" {
 		return r.reject(rec, c.bad, true)

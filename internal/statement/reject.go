@@ -99,7 +99,7 @@ func (r *Reader) contribution(rej *Reject) {
 	}
 	amount := c.value(colAmount)
 	negative := false
-	if r.head.kind == recon.KindPayout {
+	if r.head.kind == recon.KindPayout || r.head.kind == recon.KindBank {
 		amount, negative = strings.CutPrefix(amount, "-")
 	}
 	switch d, ok := parseReadable(amount); {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"strings"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/posrecon/posrecon/internal/recon"
 )
 
@@ -98,5 +100,34 @@ func (r *Reader) payoutRow(line int) {
 	}
 	if r.payout.ReplacesPayoutID != "" && r.payout.ReplacesPayoutID == r.payout.PayoutID {
 		c.fail(colReplacesPayoutID, r.payout.ReplacesPayoutID, "a payout cannot replace itself")
+	}
+}
+
+// bankRow reads the split record as a line of an account statement into r.bank. The owner of the statement is a business;
+// those who pay it may be people: of their names and accounts only enough is kept to recognise them.
+func (r *Reader) bankRow(line int) {
+	c := &r.cells
+	r.bank = recon.BankRow{
+		Line:         line,
+		Bank:         cmp.Or(c.identifier(colAcquirer), r.meta.Acquirer),
+		Account:      maskAccount(c.identifier(colAccount)),
+		BookDate:     c.date(colBookDate, recon.Date{}),
+		BookTime:     c.time(colBookTime),
+		Amount:       c.signedAmount(colAmount),
+		Currency:     c.currency(),
+		Counterparty: maskName(c.message(colCounterparty)),
+		Memo:         c.message(colMemo),
+		BankRef:      c.identifier(colBankRef),
+	}
+	if s := c.value(colBalance); s != "" {
+		unsigned, negative := strings.CutPrefix(s, "-")
+		fen, ok := parseFen(unsigned)
+		if !ok {
+			c.fail(colBalance, s, amountRule(unsigned))
+		}
+		if negative {
+			fen = -fen
+		}
+		r.bank.Balance = decimal.NewNullDecimal(yuan(fen))
 	}
 }

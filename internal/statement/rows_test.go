@@ -181,7 +181,8 @@ func TestValues(t *testing.T) {
 
 		// damage
 		{goodPOS, "response_message", "a\x00b", "ResponseMessage", rejected + "holds a NUL byte; the file is damaged", "NUL"},
-		{goodPOS, "response_message", "\xb3\xc9\xb9\xa6", "ResponseMessage", rejected + "is not UTF-8; the file may be GBK, or damaged", "GBK"},
+		{goodPOS, "response_message", "\xb3\xc9\xb9\xa6", "ResponseMessage", "成功", "GBK"},
+		{goodPOS, "response_message", "交易成功\xff", "ResponseMessage", rejected + "is not UTF-8; the file may be GBK, or damaged", "UTF-8 with a damaged byte"},
 		{goodPOS, "response_message", "成\ufffd", "ResponseMessage", rejected + "holds a character that an earlier conversion could not read (U+FFFD)", "a bad conversion"},
 
 		// amounts

@@ -30,6 +30,7 @@ type scanner struct {
 	start int   // of the bytes in buf that are not consumed
 	end   int   // of the bytes in buf
 	line  int   // physical lines consumed
+	sep   byte  // between cells
 	err   error // sticky error of src, io.EOF included
 }
 
@@ -37,7 +38,7 @@ type scanner struct {
 const startBuffer = 64 << 10
 
 func newScanner(src io.Reader) *scanner {
-	return &scanner{src: src, buf: make([]byte, startBuffer)}
+	return &scanner{src: src, buf: make([]byte, startBuffer), sep: ','}
 }
 
 // fill reads at least one more byte behind end, or sets err. It may move the bytes, so positions are kept as offsets
@@ -135,7 +136,7 @@ func (s *scanner) next() (record, error) {
 // quotedRecord finds the end of the record whose first physical line ends at offset end. If a quoted cell does not end
 // as it should, it is not ok and the result is the first physical line alone.
 func (s *scanner) quotedRecord(first, firstNext int, oneLine bool) (end, next, lines int, ok bool) {
-	var q quoting
+	q := quoting{sep: s.sep}
 	end, next = first, firstNext
 	from := 0
 	for lines = 1; ; lines++ {
@@ -189,6 +190,7 @@ func trimCR(line []byte) []byte {
 
 // quoting is where in a record the reading stands, at the end of a physical line.
 type quoting struct {
+	sep       byte
 	inside    bool // a quoted cell is open
 	bare      bool // an unquoted cell holds a quote
 	continued bool // the record began on an earlier line
@@ -207,17 +209,17 @@ func (q *quoting) line(line []byte) bool {
 				continue
 			}
 			q.inside = false
-			for i < len(line) && (isBlank(line[i]) || line[i] == '\r') {
+			for i < len(line) && line[i] != q.sep && (isBlank(line[i]) || line[i] == '\r') {
 				i++
 			}
-			if i < len(line) && line[i] != ',' {
+			if i < len(line) && line[i] != q.sep {
 				return false
 			}
 			i++
 			continue
 		}
 		cell := i
-		for cell < len(line) && isBlank(line[cell]) {
+		for cell < len(line) && line[cell] != q.sep && isBlank(line[cell]) {
 			cell++
 		}
 		if cell < len(line) && line[cell] == '"' {
@@ -225,7 +227,7 @@ func (q *quoting) line(line []byte) bool {
 			i = cell + 1
 			continue
 		}
-		comma := bytes.IndexByte(line[i:], ',')
+		comma := bytes.IndexByte(line[i:], q.sep)
 		if comma < 0 {
 			comma = len(line) - i
 		}
@@ -241,3 +243,17 @@ func (q *quoting) line(line []byte) bool {
 }
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }
+
+// Read gives the bytes that no record has taken, for formats that are not lines.
+func (s *scanner) Read(p []byte) (int, error) {
+	if s.start == s.end {
+		s.start, s.end = 0, 0
+		s.fill()
+	}
+	if s.start == s.end {
+		return 0, s.err
+	}
+	n := copy(p, s.buf[s.start:s.end])
+	s.start += n
+	return n, nil
+}

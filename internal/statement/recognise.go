@@ -1,0 +1,301 @@
+package statement
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/posrecon/posrecon/internal/charset"
+	"github.com/posrecon/posrecon/internal/profile"
+	"github.com/posrecon/posrecon/internal/sheet"
+)
+
+// headBytes is how much of a file's beginning its format is recognised by: some two hundred lines of the widest bill.
+const headBytes = 64 << 10
+
+// separators that a table may have, whatever its source wrote: a spreadsheet that saves it again takes its own.
+var separators = []byte{',', '\t', '|', ';'}
+
+// found is a recognised format and where its rows begin.
+type found struct {
+	profile *profile.Profile
+	sep     byte     // of a table in text
+	lines   []string // before the rows, for captures and totals
+	skip    int      // physical lines before the rows, the header included
+	line    int      // the header's line, 0 without one
+	header  []string
+}
+
+// recognise finds which of the profiles a text's first lines fit. A header of the most known columns wins; without a
+// header anywhere, the first row that fits one of the profiles that need none.
+func recognise(head []byte, whole bool, profiles []*profile.Profile) *found {
+	trimmed := bytes.TrimLeft(head, " \t\r\n")
+	if len(trimmed) == 0 {
+		return nil
+	}
+	switch trimmed[0] {
+	case '{', '[':
+		if f := recogniseJSON(head, profiles); f != nil {
+			return f
+		}
+	}
+	if f := recogniseStandard(trimmed, profiles); f != nil {
+		return f
+	}
+	lines := headLines(head, whole)
+	if f := recogniseHeader(lines, profiles); f != nil {
+		return f
+	}
+	if f := recogniseRow(lines, profiles); f != nil {
+		return f
+	}
+	for _, p := range profiles {
+		if len(p.Match.Columns) == 0 && len(p.Match.Cells) == 0 && len(p.Match.Lines) > 0 && p.FitsLines(lines) {
+			return &found{profile: p, sep: ',', lines: lines}
+		}
+	}
+	return nil
+}
+
+// headLines cuts the head into physical lines, without one that the head may have cut off.
+func headLines(head []byte, whole bool) []string {
+	lines := strings.Split(string(head), "\n")
+	if !whole || lines[len(lines)-1] == "" {
+		lines = lines[:len(lines)-1]
+	}
+	if len(lines) > maxPreamble+1 {
+		lines = lines[:maxPreamble+1]
+	}
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], "\r")
+	}
+	return lines
+}
+
+func recogniseHeader(lines []string, profiles []*profile.Profile) *found {
+	var cells []string
+	for i, line := range lines {
+		var best *found
+		bestKnown := 0
+		for _, sep := range separators {
+			if strings.IndexByte(line, sep) < 0 {
+				continue
+			}
+			cells, _ = cutCells(cells[:0], line, sep, strings.IndexByte(line, '"') >= 0, maxColumns)
+			header := profile.NewHeader(cells)
+			for _, p := range profiles {
+				if known, ok := p.FitsHeader(header, lines[:i]); ok && known > bestKnown && p.IsTable() {
+					best = &found{profile: p, sep: sep, lines: lines[:i], skip: i + 1, line: i + 1, header: append([]string(nil), cells...)}
+					bestKnown = known
+				}
+			}
+		}
+		if best != nil {
+			for len(best.header) > 0 && strings.TrimSpace(best.header[len(best.header)-1]) == "" {
+				best.header = best.header[:len(best.header)-1]
+			}
+			return best
+		}
+	}
+	return nil
+}
+
+// maxFirstRows is how many lines may stand before the first row of a file without a header: titles and blank lines of a
+// concatenated export.
+const maxFirstRows = 40
+
+func recogniseRow(lines []string, profiles []*profile.Profile) *found {
+	var cells []string
+	for i, line := range lines[:min(len(lines), maxFirstRows)] {
+		for _, p := range profiles {
+			if p.HasHeader() || len(p.Match.Cells) == 0 {
+				continue
+			}
+			if p.File.Layout == "fixed" {
+				var ok bool
+				if cells, ok = cutFixed(cells[:0], line, p.File.Widths, p.File.Gap, p.File.Short); ok && p.FitsRow(cells) {
+					return &found{profile: p, lines: lines[:i], skip: i, header: p.File.Columns}
+				}
+				continue
+			}
+			for _, sep := range separators {
+				if strings.IndexByte(line, sep) < 0 {
+					continue
+				}
+				cells, _ = cutCells(cells[:0], line, sep, strings.IndexByte(line, '"') >= 0, maxColumns)
+				if p.FitsRow(cells) {
+					return &found{profile: p, sep: sep, lines: lines[:i], skip: i, header: p.File.Columns}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// recogniseJSON looks at the first row that each profile's path leads to.
+func recogniseJSON(head []byte, profiles []*profile.Profile) *found {
+	var best *found
+	bestKnown := 0
+	for _, p := range profiles {
+		if p.File.Layout != "json" {
+			continue
+		}
+		rows := newJSONRows(bytes.NewReader(head), p.File.Rows, nil)
+		if _, err := rows.next(); err != nil {
+			continue
+		}
+		if known, ok := p.FitsHeader(profile.NewHeader(rows.keys()), nil); ok && known > bestKnown {
+			best, bestKnown = &found{profile: p, header: p.Names()}, known
+		}
+	}
+	return best
+}
+
+// recogniseStandard knows the international statements by how they begin.
+func recogniseStandard(head []byte, profiles []*profile.Profile) *found {
+	layout := ""
+	first, _, _ := bytes.Cut(head, []byte("\n"))
+	switch {
+	case head[0] == '<' && bytes.Contains(head[:min(len(head), 4096)], []byte("camt.053")):
+		layout = "camt053"
+	case bytes.HasPrefix(head, []byte(":20:")), bytes.HasPrefix(head, []byte("{1:")) && bytes.Contains(head, []byte(":61:")):
+		layout = "mt940"
+	case bytes.HasPrefix(head, []byte("01,")) && bytes.HasSuffix(bytes.TrimSpace(first), []byte("/")):
+		layout = "bai2"
+	default:
+		return nil
+	}
+	for _, p := range profiles {
+		if p.File.Layout == layout {
+			return &found{profile: p, header: standardColumns}
+		}
+	}
+	return nil
+}
+
+// openSheet recognises a workbook by its first rows.
+func openSheet(src io.Reader, opt Options) (*found, *sheetRows, error) {
+	book, err := sheet.Open(src)
+	if err != nil {
+		return nil, nil, &FileError{Line: 1, Rule: err.Error()}
+	}
+	rows := &sheetRows{book: book}
+	var first []row
+	for len(first) <= maxPreamble {
+		r, err := rows.read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			book.Close()
+			return nil, nil, err
+		}
+		r.cells = append([]string(nil), r.cells...)
+		first = append(first, r)
+	}
+	for _, profiles := range [][]*profile.Profile{opt.Profiles, profile.Builtin()} {
+		var lines []string
+		for i, r := range first {
+			var best *found
+			bestKnown := 0
+			header := profile.NewHeader(r.cells)
+			for _, p := range profiles {
+				if known, ok := p.FitsHeader(header, lines); ok && known > bestKnown && p.IsTable() {
+					best, bestKnown = &found{profile: p, lines: lines, line: r.line, header: r.cells}, known
+				}
+				if p.IsTable() && p.FitsRow(r.cells) && best == nil {
+					best = &found{profile: p, lines: lines, header: p.File.Columns}
+				}
+			}
+			if best != nil {
+				if best.line > 0 {
+					i++
+				}
+				rows.first = first[i:]
+				return best, rows, nil
+			}
+			lines = append(lines, strings.TrimRight(r.raw, "\t"))
+		}
+	}
+	rows.first = first
+	return nil, rows, nil
+}
+
+// open finds the format of src and prepares the reader for it.
+func (r *Reader) open(src io.Reader, opt Options) error {
+	peeked := newPeeker(src)
+	magic := peeked.peek(8)
+	if bytes.HasPrefix(magic, []byte("PK\x03\x04")) {
+		return r.openWorkbook(peeked, opt)
+	}
+	if rule := foreignFormat(magic); rule != "" {
+		return &FileError{Line: 1, Rule: rule}
+	}
+	text := charset.NewReader(peeked)
+	r.text = text
+	r.scan = newScanner(text)
+	head := bytes.Clone(r.scan.peek(headBytes))
+	whole := len(head) < headBytes
+	if f := recognise(head, whole, opt.Profiles); f != nil {
+		return r.openProfile(f, opt)
+	}
+	if canonical(head) {
+		return r.openCanonical()
+	}
+	if f := recognise(head, whole, profile.Builtin()); f != nil {
+		return r.openProfile(f, opt)
+	}
+	return r.openCanonical()
+}
+
+// canonical reports whether a text begins as the input contract has it.
+func canonical(head []byte) bool {
+	r := &Reader{scan: newScanner(bytes.NewReader(head))}
+	r.cells.zone = utc
+	return r.openCanonical() == nil
+}
+
+// openWorkbook reads a workbook by a profile; one with the contract's own columns is read as if it were CSV.
+func (r *Reader) openWorkbook(src io.Reader, opt Options) error {
+	f, rows, err := openSheet(src, opt)
+	if err != nil {
+		return err
+	}
+	r.book = rows
+	if f != nil {
+		return r.openProfile(f, opt)
+	}
+	return r.openCanonicalSheet(rows)
+}
+
+// peeker gives the first bytes twice.
+type peeker struct {
+	src   io.Reader
+	first []byte
+	err   error // of the source, met while peeking
+}
+
+func newPeeker(src io.Reader) *peeker { return &peeker{src: src} }
+
+func (p *peeker) peek(n int) []byte {
+	buf := make([]byte, n)
+	m, err := io.ReadFull(p.src, buf)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		p.err = err
+	}
+	p.first = buf[:m]
+	return p.first
+}
+
+func (p *peeker) Read(b []byte) (int, error) {
+	if len(p.first) > 0 {
+		n := copy(b, p.first)
+		p.first = p.first[n:]
+		return n, nil
+	}
+	if p.err != nil {
+		return 0, p.err
+	}
+	return p.src.Read(b)
+}

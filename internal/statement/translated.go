@@ -1,0 +1,418 @@
+package statement
+
+import (
+	"bytes"
+	"encoding/csv"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/posrecon/posrecon/internal/profile"
+	"github.com/posrecon/posrecon/internal/recon"
+)
+
+var utc = time.UTC
+
+// translated reads a file by a profile: rows of the source's cells become canonical values, which are then read by the
+// same rules as a canonical file's.
+type translated struct {
+	profile *profile.Profile
+	found   *found
+	rows    rowSource
+	bind    *profile.Binding
+	columns []column // of what bind gives
+	values  []string // what it gives
+	given   [columnCount]string
+	summary []string // header of a summary block whose values are in the next row
+	count   int      // rows, for the source's cap
+}
+
+// openProfile prepares reading by the profile that was found.
+func (r *Reader) openProfile(f *found, opt Options) error {
+	p := f.profile
+	if p.Kind == "none" {
+		return &FileError{Line: max(f.line, 1), Rule: p.Title + ": " + p.Nothing, Nothing: true, Format: p.Name}
+	}
+	t := &translated{profile: p, found: f}
+	switch {
+	case r.book != nil:
+		t.rows = r.book
+	case p.IsTable():
+		r.skipLines(f.skip)
+		r.scan.sep = f.sep
+		t.rows = &tableRows{scan: r.scan, limit: max(len(f.header), 64)}
+	case p.File.Layout == "fixed":
+		r.skipLines(f.skip)
+		t.rows = &fixedRows{scan: r.scan, widths: p.File.Widths, gap: p.File.Gap, short: p.File.Short}
+	case p.File.Layout == "json":
+		t.rows = newJSONRows(r.scan, p.File.Rows, f.header)
+	case p.File.Layout == "camt053":
+		t.rows = newCamtRows(r.scan)
+	case p.File.Layout == "mt940":
+		t.rows = &mt940Rows{scan: r.scan}
+	case p.File.Layout == "bai2":
+		t.rows = &bai2Rows{scan: r.scan}
+	}
+	var err error
+	if t.bind, err = p.Bind(f.header, p.Captured(f.lines, opt.Name)); err != nil {
+		return &FileError{Line: max(f.line, 1), Rule: err.Error(), Format: p.Name}
+	}
+	for _, name := range t.bind.Columns() {
+		t.columns = append(t.columns, columnByName[name])
+	}
+	t.values = make([]string, len(t.columns))
+	for _, line := range f.lines {
+		t.bind.Outside(line)
+	}
+	r.by = t
+	r.head = &header{kind: recon.Kind(p.Kind), names: f.header}
+	r.meta.Acquirer = p.Acquirer
+	r.cells.zone = p.Zone(r.cells.zone)
+	r.cells.given = &t.given
+	return nil
+}
+
+// skipLines passes over the lines before the rows.
+func (r *Reader) skipLines(n int) {
+	for range n {
+		if err := r.scan.skipLine(); err != nil {
+			return // the next read tells
+		}
+	}
+}
+
+// nextTranslated is Next for a file that a profile reads.
+func (r *Reader) nextTranslated() (Record, error) {
+	t := r.by
+	for r.done == nil {
+		row, err := t.rows.next()
+		if err != nil {
+			r.done = err
+			break
+		}
+		if t.outside(&row) {
+			continue
+		}
+		t.count++
+		if rec, ok := r.translate(&row); ok {
+			return rec, nil
+		}
+	}
+	return Record{}, r.done
+}
+
+// outside takes what stands between or after the rows: control totals, titles, a header that comes again. A row of the
+// table fills more than half of its cells, so that few lines need a closer look.
+func (t *translated) outside(row *row) bool {
+	if row.rule != "" || !t.profile.IsTable() {
+		return false
+	}
+	if t.summary != nil {
+		t.bind.SummaryValues(t.summary, slices.Clone(row.cells))
+		t.summary = nil
+		return true
+	}
+	filled := 0
+	for _, c := range row.cells {
+		if len(c) > 0 && (len(c) > 2 || strings.TrimSpace(c) != "") {
+			filled++
+		}
+	}
+	first := ""
+	if len(row.cells) > 0 {
+		first = row.cells[0]
+	}
+	if filled*2 <= len(t.found.header) || row.width < len(t.found.header) || strings.HasPrefix(first, "#") {
+		if t.bind.Outside(row.raw) {
+			return true
+		}
+		if t.bind.Summary(row.cells) {
+			t.summary = slices.Clone(row.cells)
+			return true
+		}
+		if filled == 0 {
+			return true
+		}
+	}
+	// A header again, where several exports were put one after the other.
+	return t.profile.HasHeader() && len(row.cells) > 1 && len(t.found.header) > 1 &&
+		profile.SameName(first, t.found.header[0]) && profile.SameName(row.cells[1], t.found.header[1])
+}
+
+// translate turns a row into a record; not ok for one that is none of the profile's.
+func (r *Reader) translate(row *row) (rec Record, ok bool) {
+	t := r.by
+	c := &r.cells
+	c.bad, c.amountFen, c.feeFen = fault{}, 0, 0
+	width := len(t.found.header)
+	rule := row.rule
+	if rule == "" {
+		rule = t.misfit(row, width)
+	}
+	if rule != "" {
+		t.bind.Uncounted()
+		return r.rejectRow(row, fault{rule: rule}, false), true
+	}
+	load, bad := t.bind.Translate(row.cells, t.values)
+	if !load {
+		return Record{}, false
+	}
+	c.ascii, c.controls = true, false
+	for i, v := range t.values {
+		t.given[t.columns[i]] = v
+		for j := range len(v) {
+			switch b := v[j]; {
+			case b < ' ', b == 0x7f, b == 0xc2:
+				c.controls = true
+			case b >= utf8.RuneSelf:
+				c.ascii = false
+			}
+		}
+	}
+	if !c.ascii || c.controls {
+		for i, v := range t.values {
+			if rule := damage(v); rule != "" {
+				return r.rejectRow(row, fault{t.name(t.columns[i]), v, rule}, true), true
+			}
+		}
+	}
+	if bad.Rule != "" {
+		name := bad.Field
+		if bad.Column != "" {
+			name = bad.Column
+		}
+		return r.rejectRow(row, fault{name, bad.Value, bad.Rule}, true), true
+	}
+	rec = Record{Line: row.line}
+	var typ recon.Type
+	switch r.head.kind {
+	case recon.KindPOSLog:
+		r.posRow(row.line)
+		rec.POS, typ = &r.pos, r.pos.Type
+	case recon.KindSettlement:
+		r.settlementRow(row.line)
+		rec.Settlement, typ = &r.settlement, r.settlement.Type
+	case recon.KindPayout:
+		r.payoutRow(row.line)
+		rec.Payout = &r.payout
+	case recon.KindBank:
+		r.bankRow(row.line)
+		rec.Bank = &r.bank
+	}
+	if c.bad.rule != "" {
+		c.bad.field = t.sourceName(c.bad.field)
+		return r.rejectRow(row, c.bad, true), true
+	}
+	r.sums.addRow(typ, c.amountFen, c.feeFen)
+	return rec, true
+}
+
+// misfit says why a row's cells cannot be trusted to stand under their names.
+func (t *translated) misfit(row *row, width int) string {
+	if !t.profile.IsTable() {
+		return ""
+	}
+	if row.width > width {
+		for _, cell := range row.cells[min(width, len(row.cells)):] {
+			if strings.TrimSpace(cell) != "" {
+				return fmt.Sprintf("the line has %s, the header %d", fieldCount(row.width), width)
+			}
+		}
+		if row.width > len(row.cells) {
+			return fmt.Sprintf("the line has %s, the header %d", fieldCount(row.width), width)
+		}
+	}
+	if _, isSheet := t.rows.(*sheetRows); row.width < width && !t.profile.File.Short && !isSheet {
+		return fmt.Sprintf("the line has %s, the header %d", fieldCount(row.width), width)
+	}
+	return ""
+}
+
+// name returns how the file calls a column.
+func (t *translated) name(col column) string { return t.sourceName(col.String()) }
+
+// sourceName returns the file's own name of a canonical column, for people who have the file before them.
+func (t *translated) sourceName(name string) string {
+	for i, own := range t.bind.Columns() {
+		if own == name {
+			if sources := t.bind.Sources(i); len(sources) > 0 {
+				return strings.Join(sources, " / ")
+			}
+		}
+	}
+	return name
+}
+
+// rejectRow makes the reject of a row; cells that name a person are not kept.
+func (r *Reader) rejectRow(row *row, bad fault, cells bool) Record {
+	sep := "\t"
+	if _, text := r.by.rows.(*tableRows); text {
+		sep = string(r.by.found.sep)
+	}
+	raw := row.raw
+	if row.rule == "" && row.cells != nil {
+		raw = strings.Join(r.by.bind.Keep(row.cells), sep)
+	}
+	r.rejected = Reject{
+		Line:  row.line,
+		Field: bad.field,
+		Value: excerpt([]byte(bad.value), maxValue),
+		Rule:  bad.rule,
+		Raw:   excerpt([]byte(raw), maxRaw),
+	}
+	if cells {
+		r.contribution(&r.rejected)
+	}
+	r.sums.addRejected(&r.rejected)
+	return Record{Line: row.line, Reject: &r.rejected}
+}
+
+// Canonical reports whether the file is as the input contract has it; any other is read by a profile.
+func (r *Reader) Canonical() bool { return r.by == nil }
+
+// Untied says which of the source's own control totals does not tie with its rows, or is missing though the format always
+// has it; "" if all is well, and for a canonical file, whose totals are Totals. It is known after io.EOF.
+func (r *Reader) Untied() string {
+	if r.by == nil {
+		return ""
+	}
+	if s, ok := r.by.rows.(tied); ok {
+		return s.untied()
+	}
+	return r.by.bind.Untied()
+}
+
+// Remark says what is noteworthy of a file that is otherwise well, "" for nothing. It is known after io.EOF.
+func (r *Reader) Remark() string {
+	if r.by == nil || r.by.profile.RowCap == 0 || r.by.count == 0 || r.by.count%r.by.profile.RowCap != 0 {
+		return ""
+	}
+	return fmt.Sprintf("exactly %d rows: this source cuts its exports off at %d without a word; ask for the rest by a narrower range",
+		r.by.count, r.by.profile.RowCap)
+}
+
+// About is what a file was recognised as.
+type About struct {
+	Format    string // the profile's name, "canonical" for a file as the contract has it
+	Title     string
+	Status    profile.Status
+	Encoding  string
+	Separator string // of a table in text
+	Header    int    // the header's line, 0 without one
+	Columns   []AboutColumn
+	Unused    []string // columns of the file that nothing is read from
+}
+
+// AboutColumn is one canonical column and the source's columns that it is read from.
+type AboutColumn struct {
+	Name string
+	From []string
+}
+
+// About returns what the file was recognised as.
+func (r *Reader) About() About {
+	a := About{Format: "canonical", Title: "canonical " + string(r.head.kind) + " file", Status: profile.Documented, Encoding: "xlsx"}
+	if r.text != nil {
+		a.Encoding = r.text.Encoding()
+	}
+	if r.by == nil {
+		for _, name := range r.Columns() {
+			a.Columns = append(a.Columns, AboutColumn{name, []string{name}})
+		}
+		return a
+	}
+	p := r.by.profile
+	a.Format, a.Title, a.Status, a.Header = p.Name, p.Title, p.Status, r.by.found.line
+	if _, text := r.by.rows.(*tableRows); text {
+		a.Separator = string(r.by.found.sep)
+	}
+	used := map[string]bool{}
+	for i, name := range r.by.bind.Columns() {
+		from := r.by.bind.Sources(i)
+		for _, f := range from {
+			used[f] = true
+		}
+		a.Columns = append(a.Columns, AboutColumn{name, from})
+	}
+	for _, name := range r.by.bind.Header() {
+		if name != "" && !used[name] && p.File.Layout != "json" {
+			a.Unused = append(a.Unused, name)
+		}
+	}
+	return a
+}
+
+// Values returns the canonical values of the row that Next returned last, by column name, for people to look at.
+func (r *Reader) Values() map[string]string {
+	out := map[string]string{}
+	for col := range columnCount {
+		if v := r.cells.peek(col); v != "" {
+			out[col.String()] = v
+		}
+	}
+	return maps.Clone(out)
+}
+
+// peek is value for a column that the file may not have.
+func (c *cells) peek(col column) string {
+	if c.given == nil && (c.at == nil || c.at[col] < 0 || c.at[col] >= len(c.spans)) {
+		return ""
+	}
+	return c.value(col)
+}
+
+// Close lets go of what a workbook needed. A text needs nothing.
+func (r *Reader) Close() error {
+	if r.book == nil {
+		return nil
+	}
+	return r.book.book.Close()
+}
+
+// openCanonicalSheet reads a workbook with the contract's own columns as the CSV that it would be.
+func (r *Reader) openCanonicalSheet(rows *sheetRows) error {
+	r.scan = newScanner(&sheetText{rows: rows, line: 1})
+	return r.openCanonical()
+}
+
+// sheetText writes a sheet as CSV, a row on the line of its number.
+type sheetText struct {
+	rows *sheetRows
+	buf  bytes.Buffer
+	line int
+	err  error
+}
+
+func (s *sheetText) Read(p []byte) (int, error) {
+	for s.buf.Len() == 0 {
+		if s.err != nil {
+			return 0, s.err
+		}
+		row, err := s.rows.next()
+		if err != nil {
+			s.err = err
+			continue
+		}
+		for ; s.line < row.line; s.line++ {
+			s.buf.WriteByte('\n')
+		}
+		if strings.HasPrefix(row.raw, "#") {
+			s.buf.WriteString(strings.NewReplacer("\n", " ", "\r", " ").Replace(strings.TrimRight(row.raw, "\t")) + "\n")
+		} else {
+			w := csv.NewWriter(&s.buf)
+			cells := slices.Clone(row.cells)
+			for i := range cells {
+				cells[i] = strings.NewReplacer("\n", " ", "\r", " ").Replace(cells[i])
+			}
+			if err := w.Write(cells); err != nil {
+				s.err = err
+			}
+			w.Flush()
+		}
+		s.line++
+	}
+	return s.buf.Read(p)
+}
