@@ -40,6 +40,8 @@ type field struct {
 	rule   rule
 	cases  []boundCase
 	signed bool // keeps its sign: payouts and bank lines
+
+	lastIn, lastOut string // of a date: a file has few
 }
 
 type boundCase struct {
@@ -57,6 +59,7 @@ type rule struct {
 	pattern  *regexp.Regexp
 	values   map[string]string
 	find     []boundFind
+	seen     map[string]string // results of find
 	blanks   []string
 	digits   int
 	fen      bool
@@ -102,8 +105,24 @@ type condition []clause
 
 type clause struct {
 	column   int
-	values   map[string]bool
+	values   []string
 	patterns []*regexp.Regexp
+	seen     map[string]bool // what the patterns say of values
+}
+
+// matches reports whether one of the patterns fits.
+func (c *clause) matches(s string) bool {
+	if len(c.patterns) == 0 {
+		return false
+	}
+	if ok, known := c.seen[s]; known {
+		return ok
+	}
+	ok := slices.ContainsFunc(c.patterns, func(re *regexp.Regexp) bool { return re.MatchString(s) })
+	if len(c.seen) < maxSeen {
+		c.seen[strings.Clone(s)] = ok
+	}
+	return ok
 }
 
 // Bind finds the profile's columns in a header. captured are the values that were found outside the rows. A column that
@@ -192,7 +211,7 @@ func (b *Binding) condition(c Condition) (condition, error) {
 		if i < 0 {
 			return nil, fmt.Errorf("no column %s", name)
 		}
-		cl := clause{column: i, values: map[string]bool{}}
+		cl := clause{column: i, seen: map[string]bool{}}
 		for _, v := range c[name] {
 			if len(v) > 1 && v[0] == '/' && v[len(v)-1] == '/' {
 				re, err := regexp.Compile(v[1 : len(v)-1])
@@ -202,7 +221,7 @@ func (b *Binding) condition(c Condition) (condition, error) {
 				cl.patterns = append(cl.patterns, re)
 				continue
 			}
-			cl.values[v] = true
+			cl.values = append(cl.values, v)
 		}
 		out = append(out, cl)
 	}
@@ -349,8 +368,11 @@ func (b *Binding) cell(i int) string {
 	if !b.done[i] {
 		b.done[i] = true
 		s := clean(b.cleaned[i])
-		if b.profile.blanks[s] {
-			s = ""
+		for _, blank := range b.profile.Blanks {
+			if s == blank {
+				s = ""
+				break
+			}
 		}
 		b.cleaned[i] = s
 	}
@@ -358,12 +380,10 @@ func (b *Binding) cell(i int) string {
 }
 
 func (c condition) holds(b *Binding) bool {
-	for _, cl := range c {
+	for i := range c {
+		cl := &c[i]
 		s := b.cell(cl.column)
-		if cl.values[s] {
-			continue
-		}
-		if !slices.ContainsFunc(cl.patterns, func(re *regexp.Regexp) bool { return re.MatchString(s) }) {
+		if !slices.Contains(cl.values, s) && !cl.matches(s) {
 			return false
 		}
 	}
@@ -479,12 +499,7 @@ func (b *Binding) value(f *field, r *rule) (value string, source int, minus bool
 	if value != "" && (r.values != nil || r.find != nil) {
 		to, ok := r.values[value]
 		if !ok {
-			for _, find := range r.find {
-				if ok = find.pattern.MatchString(value); ok {
-					to = find.value
-					break
-				}
-			}
+			to, ok = r.found(value)
 		}
 		switch {
 		case ok:
@@ -512,6 +527,28 @@ func (b *Binding) value(f *field, r *rule) (value string, source int, minus bool
 		return value, source, false, fmt.Sprintf("has %d digits instead of %d: a spreadsheet took the leading zeros; export it as text", len(value), r.digits)
 	}
 	return value, source, false, ""
+}
+
+// maxSeen bounds how many values a rule remembers the result for: words of a few dozen kinds come again in every row.
+const maxSeen = 1000
+
+// found looks for the first pattern that fits.
+func (r *rule) found(value string) (string, bool) {
+	if to, ok := r.seen[value]; ok {
+		return to, true
+	}
+	for _, find := range r.find {
+		if find.pattern.MatchString(value) {
+			if len(r.seen) < maxSeen {
+				if r.seen == nil {
+					r.seen = map[string]string{}
+				}
+				r.seen[strings.Clone(value)] = find.value
+			}
+			return find.value, true
+		}
+	}
+	return "", false
 }
 
 // amount reads an amount, or two of which one column is money in and the other money out.
@@ -553,6 +590,9 @@ func (b *Binding) moment(f *field, r *rule, value string) (text, rule string) {
 	if value == "" {
 		return "", ""
 	}
+	if f.typ == typeDate && value == f.lastIn {
+		return f.lastOut, ""
+	}
 	var date, clock string
 	if r.layout != "" {
 		date, clock, rule = byLayout(value, r.layout)
@@ -576,6 +616,9 @@ func (b *Binding) moment(f *field, r *rule, value string) (text, rule string) {
 		}
 	}
 	if f.typ == typeDate {
+		if len(f.cases) == 0 {
+			f.lastIn, f.lastOut = value, date
+		}
 		return date, ""
 	}
 	if clock == "" {

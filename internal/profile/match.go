@@ -142,6 +142,3 @@ func (p *Profile) Captured(lines []string, name string) map[string]string {
 	}
 	return found
 }
-
-// SameName reports whether two column names are the same for this package.
-func SameName(a, b string) bool { return normalName(a) == normalName(b) }

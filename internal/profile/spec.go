@@ -42,7 +42,6 @@ type Profile struct {
 	cutOff   time.Duration
 	ignore   []*regexp.Regexp
 	captures []*regexp.Regexp
-	blanks   map[string]bool
 }
 
 // Status says where a layout is known from.
@@ -227,6 +226,7 @@ var kindColumns = map[recon.Kind]struct{ required, optional []string }{
 const (
 	maxProfileBytes = 256 << 10
 	maxPattern      = 1000
+	maxBlanks       = 20
 	maxProfiles     = 500
 )
 
@@ -317,9 +317,8 @@ func (p *Profile) validate() error {
 		}
 		p.captures = append(p.captures, re)
 	}
-	p.blanks = map[string]bool{"": true}
-	for _, b := range p.Blanks {
-		p.blanks[b] = true
+	if len(p.Blanks) > maxBlanks {
+		fail("blanks: more than %d", maxBlanks)
 	}
 	for _, t := range p.Totals {
 		if t.Of == "" {

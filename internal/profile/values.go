@@ -70,9 +70,10 @@ func narrow(s string) string {
 
 // normalName is how column names are compared: plain forms, no blanks, lower case; 帐 is written for 账 in old files.
 func normalName(s string) string {
-	s = strings.ToLower(narrow(clean(s)))
-	return strings.NewReplacer(" ", "", "\t", "", "\u3000", "", "\u00a0", "", "帐", "账", "\ufeff", "").Replace(s)
+	return nameForms.Replace(strings.ToLower(narrow(clean(s))))
 }
+
+var nameForms = strings.NewReplacer(" ", "", "\t", "", "\u3000", "", "\u00a0", "", "帐", "账", "\ufeff", "")
 
 const (
 	ruleAmount    = "not an amount such as 1234.50"

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"testing"
 )
 
@@ -53,6 +55,54 @@ func BenchmarkReader(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(rows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+		})
+	}
+}
+
+// BenchmarkFormats measures the formats on their own samples, repeated: bytes of the file as it lies there, to records.
+func BenchmarkFormats(b *testing.B) {
+	for _, sample := range []struct {
+		name string
+		file string
+		rows [2]int // the lines to repeat, from and to
+	}{
+		{"wechat-trade", "wechat_trade_all.csv", [2]int{1, 7}},
+		{"alipay-trade, GB18030", "20880000000000000156_20260305_业务明细.csv", [2]int{5, 8}},
+		{"unionpay-zm, GB18030", "INN26030588ZM_898000000000001", [2]int{0, 4}},
+		{"chinaums-portal", "chinaums_netbank_20260305.tsv", [2]int{4, 9}},
+		{"chinaums-portal, GB18030", "chinaums_netbank_20260305_gbk.tsv", [2]int{4, 9}},
+		{"lakala-settlement, GB18030", "lakala_INFERRED_20260305.csv", [2]int{1, 7}},
+		{"leshua-trade", "5800000000_trade_new_20260306.txt", [2]int{1, 4}},
+		{"allinpay, GB18030", "allinpay_20260305.csv", [2]int{1, 2}},
+		{"bank-cmb", "bank_cmb.csv", [2]int{1, 6}},
+	} {
+		b.Run(sample.name, func(b *testing.B) {
+			data, err := os.ReadFile(filepath.Join(formatsDir, sample.file))
+			if err != nil {
+				b.Fatal(err)
+			}
+			lines := bytes.SplitAfter(data, []byte("\n"))
+			var text bytes.Buffer
+			text.Write(bytes.Join(lines[:sample.rows[0]], nil))
+			rows := bytes.Join(lines[sample.rows[0]:sample.rows[1]], nil)
+			for text.Len() < 8<<20 {
+				text.Write(rows)
+			}
+			b.SetBytes(int64(text.Len()))
+			b.ReportAllocs()
+			for b.Loop() {
+				r, err := Open(bytes.NewReader(text.Bytes()), Options{Zone: shanghai})
+				if err != nil {
+					b.Fatal(err)
+				}
+				for {
+					if _, err := r.Next(); err == io.EOF {
+						break
+					} else if err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
 		})
 	}
 }

@@ -139,7 +139,7 @@ func (t *translated) outside(row *row) bool {
 	}
 	// A header again, where several exports were put one after the other.
 	return t.profile.HasHeader() && len(row.cells) > 1 && len(t.found.header) > 1 &&
-		profile.SameName(first, t.found.header[0]) && profile.SameName(row.cells[1], t.found.header[1])
+		first == t.found.header[0] && row.cells[1] == t.found.header[1]
 }
 
 // translate turns a row into a record; not ok for one that is none of the profile's.
