@@ -76,6 +76,32 @@ func writeReport(w io.Writer, r *pipeline.Report) error {
 				p.MerchantID, p.Amount.StringFixed(2), p.Currency, p.Lines, p.Net.StringFixed(2), p.Difference.StringFixed(2))
 		}
 	}
+	if n := len(r.Fees); n > 0 {
+		fmt.Fprintf(&b, "Fees     %d merchants' days are not as contracted:\n", n)
+		for i, f := range r.Fees {
+			if i == listed {
+				fmt.Fprintf(&b, "         … and %d more\n", n-listed)
+				break
+			}
+			fmt.Fprintf(&b, "         %s merchant %s, settled %s: fee %s %s, contracted %s, difference %s\n", f.Acquirer, f.MerchantID, f.SettleDate,
+				f.Fee.String(), f.Currency, f.Contracted.String(), f.Difference.String())
+		}
+	}
+	if len(r.Bank)+r.BankCredited > 0 {
+		fmt.Fprintf(&b, "Bank     %d payouts credited, %d to look at\n", r.BankCredited, len(r.Bank))
+		for i, t := range r.Bank {
+			if i == listed {
+				fmt.Fprintf(&b, "         … and %d more\n", len(r.Bank)-listed)
+				break
+			}
+			what := "net of " + t.Date
+			if t.PayoutID != "" {
+				what = "payout " + t.PayoutID + " of " + t.Date
+			}
+			fmt.Fprintf(&b, "         %s: %s %s of merchant %s, %s %s %s %s\n", t.State, t.Acquirer, what, t.MerchantID, t.Amount.String(), t.Currency,
+				strings.Join(t.Lines, " "), t.Reason)
+		}
+	}
 	for _, year := range r.MissingYears {
 		fmt.Fprintf(&b, "Calendar the working days of %d are not loaded: orders whose due date needs them stay pending; 'posrecon calendar load FILE' loads them\n", year)
 	}

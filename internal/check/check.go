@@ -5,6 +5,7 @@ package check
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -154,7 +155,7 @@ func stored() []invariant {
 		{name: "files that earlier runs held back or refused", note: true, sql: `
 			SELECT name, state || ': ' || reason
 			  FROM file
-			 WHERE state <> 'loaded'
+			 WHERE state IN ('held', 'refused')
 			 ORDER BY name, sha256`},
 		{name: "lines that were rejected", note: true, sql: `
 			SELECT f.name || ':' || r.line, concat_ws(' ', NULLIF(r.field, ''), quote_literal(r.value)) || ': ' || r.rule
@@ -296,6 +297,31 @@ func Run(ctx context.Context, tx pgx.Tx, rules match.Rules) (Report, error) {
 		}
 		report.Notes = append(report.Notes, Finding{"payouts that do not tie with their lines", p.Acquirer + "/" + p.PayoutID,
 			fmt.Sprintf("amount %s %s, %d lines net %s, difference %s (%s)", p.Amount.StringFixed(2), p.Currency, p.Lines, p.Net.StringFixed(2), p.Difference.StringFixed(2), p.Source)})
+	}
+	fees, err := match.FeeDifferences(ctx, tx, rules, false)
+	if err != nil {
+		return Report{}, err
+	}
+	for i, f := range fees {
+		if i == perInvariant {
+			report.More += len(fees) - i
+			break
+		}
+		report.Notes = append(report.Notes, Finding{"fees that are not the contract's", f.Acquirer + "/" + f.MerchantID + "/" + f.SettleDate,
+			fmt.Sprintf("fee %s %s, contracted %s at %s, difference %s, %d of %d lines", f.Fee.String(), f.Currency, f.Contracted.String(), f.Rate, f.Difference.String(), f.Differing, f.Lines)})
+	}
+	ties, _, err := match.BankTies(ctx, tx, rules)
+	if err != nil {
+		return Report{}, err
+	}
+	for i, b := range ties {
+		if i == perInvariant {
+			report.More += len(ties) - i
+			break
+		}
+		report.Notes = append(report.Notes, Finding{"payouts that are not simply credited on the bank account",
+			strings.TrimSuffix(b.Acquirer+"/"+b.MerchantID+"/"+b.PayoutID, "/"),
+			strings.TrimSpace(fmt.Sprintf("%s of %s, %s %s, %s %s", b.State, b.Date, b.Amount.String(), b.Currency, strings.Join(b.Lines, " "), b.Reason))})
 	}
 	return report, nil
 }

@@ -17,7 +17,8 @@ import (
 // cohorts is what is known of groups of orders, found once per run.
 type cohorts struct {
 	files     map[fileKey]settlementFile
-	sends     map[string]bool // acquirers that have ever sent a settlement file
+	bills     map[fileKey]settlementFile // bills of a day: all rows are of their own date, as the wallets' are
+	sends     map[string]bool            // acquirers that have ever sent a settlement file
 	batches   map[batchKey]batch
 	tails     map[merchantKey]tail
 	outages   map[seriesKey][]window
@@ -126,7 +127,9 @@ func suspicious(s *subject) bool {
 // file may carry several.
 func (c *cohorts) findFiles(ctx context.Context, tx pgx.Tx) error {
 	rows, err := tx.Query(ctx, `
-		SELECT acquirer, file_date, sum(rows_read)::bigint, bool_and(has_totals)
+		SELECT acquirer, file_date, sum(rows_read)::bigint, bool_and(has_totals),
+		       -- A canonical line without a time is dated by its settle date, which says nothing.
+		       bool_and(first_date = file_date AND last_date = file_date AND format NOT IN ('', 'canonical')) IS TRUE
 		  FROM file
 		 WHERE kind = 'settlement'
 		   AND state = 'loaded'
@@ -135,14 +138,18 @@ func (c *cohorts) findFiles(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return err
 	}
-	c.files, c.sends = map[fileKey]settlementFile{}, map[string]bool{}
+	c.files, c.bills, c.sends = map[fileKey]settlementFile{}, map[fileKey]settlementFile{}, map[string]bool{}
 	var (
+		ofDay    bool
 		acquirer string
 		date     time.Time
 		f        settlementFile
 	)
-	_, err = pgx.ForEachRow(rows, []any{&acquirer, &date, &f.rows, &f.complete}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&acquirer, &date, &f.rows, &f.complete, &ofDay}, func() error {
 		c.files[fileKey{acquirer, recon.DateFromUTC(date)}] = f
+		if ofDay {
+			c.bills[fileKey{acquirer, recon.DateFromUTC(date)}] = f
+		}
 		c.sends[acquirer] = true
 		return nil
 	})

@@ -325,12 +325,26 @@ func (e *explainer) fileMissing(s *subject) bool {
 	if s.POSStatus != string(recon.POSSuccess) {
 		return false
 	}
-	f, ok := e.cohorts.files[fileKey{s.Acquirer, s.expectedSettleDate(e.cycle(s))}]
+	_, f, ok := e.settlementFileOf(s)
 	if !ok || f.rows == 0 {
 		return true
 	}
 	b := e.batchOf(s)
 	return !f.complete && b.merchants >= 3 && b.rate() >= 0.3
+}
+
+// settlementFileOf returns the date of the settlement file that should hold the order, and what the register says of it:
+// the file of the day on which it settles, else a wallet's bill of the order's own day.
+func (e *explainer) settlementFileOf(s *subject) (recon.Date, settlementFile, bool) {
+	date := s.expectedSettleDate(e.cycle(s))
+	if f, ok := e.cohorts.files[fileKey{s.Acquirer, date}]; ok {
+		return date, f, true
+	}
+	business := recon.DateFromUTC(s.BusinessDate)
+	if f, ok := e.cohorts.bills[fileKey{s.Acquirer, business}]; ok {
+		return business, f, true
+	}
+	return date, settlementFile{}, false
 }
 
 func (e *explainer) cycle(s *subject) recon.Cycle {
@@ -439,7 +453,7 @@ func (e *explainer) scopeIncident(s *subject, kind, scope string) *incident {
 
 // absentEvidence says which files were looked through without finding the order.
 func (e *explainer) absentEvidence(s *subject) Evidence {
-	date := s.expectedSettleDate(e.cycle(s))
+	date, _, _ := e.settlementFileOf(s)
 	return Evidence{"settlement", fmt.Sprintf("no line in %s's settlement file of %s", s.Acquirer, date),
 		fmt.Sprintf("%s %s 的结算文件中没有本单", s.Acquirer, date), "settlement files"}
 }

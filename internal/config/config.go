@@ -48,12 +48,55 @@ type file struct {
 }
 
 type acquirer struct {
-	CutOff    string            `yaml:"cut_off"`
-	Deadline  string            `yaml:"file_deadline"`
-	Cycle     string            `yaml:"settle_cycle"`
-	Tolerance string            `yaml:"tolerance"`
-	Contact   string            `yaml:"contact"`
-	Aliases   map[string]string `yaml:"merchant_aliases"`
+	CutOff           string            `yaml:"cut_off"`
+	Deadline         string            `yaml:"file_deadline"`
+	Cycle            string            `yaml:"settle_cycle"`
+	Tolerance        string            `yaml:"tolerance"`
+	Contact          string            `yaml:"contact"`
+	Aliases          map[string]string `yaml:"merchant_aliases"`
+	BankNames        []string          `yaml:"bank_names"`
+	FeeRate          string            `yaml:"fee_rate"`
+	MerchantFeeRates map[string]string `yaml:"merchant_fee_rates"`
+	FeeRounding      string            `yaml:"fee_rounding"`
+}
+
+// fees reads the contracted fees.
+func (a acquirer) fees(acq *recon.Acquirer) error {
+	if a.FeeRate != "" {
+		rate, err := parseRate(a.FeeRate)
+		if err != nil {
+			return fmt.Errorf("fee_rate: %w", err)
+		}
+		acq.FeeRate = decimal.NewNullDecimal(rate)
+	}
+	for merchant, text := range a.MerchantFeeRates {
+		rate, err := parseRate(text)
+		if err != nil {
+			return fmt.Errorf("merchant_fee_rates.%s: %w", merchant, err)
+		}
+		if acq.MerchantFeeRates == nil {
+			acq.MerchantFeeRates = map[string]decimal.Decimal{}
+		}
+		acq.MerchantFeeRates[merchant] = rate
+	}
+	switch a.FeeRounding {
+	case "", "line":
+	case "batch":
+		acq.FeePerBatch = true
+	default:
+		return fmt.Errorf("fee_rounding: %q is neither line nor batch", a.FeeRounding)
+	}
+	return nil
+}
+
+// parseRate reads 0.38%, from 0 to 10 %: no acquirer takes more, and 0.38 without the sign would be one.
+func parseRate(s string) (decimal.Decimal, error) {
+	digits, ok := strings.CutSuffix(strings.TrimSpace(s), "%")
+	rate, err := decimal.NewFromString(digits)
+	if !ok || err != nil || rate.IsNegative() || rate.GreaterThan(decimal.NewFromInt(10)) || rate.Exponent() < -6 {
+		return decimal.Decimal{}, fmt.Errorf("%q is not a rate from 0%% to 10%% such as 0.38%%", s)
+	}
+	return rate.Shift(-2), nil
 }
 
 // maxFileBytes bounds a configuration: a thousand acquirers with a hundred aliases each fit.
@@ -129,6 +172,15 @@ func (f file) validate() (Config, error) {
 		}
 		acq := recon.DefaultAcquirer(id)
 		acq.Contact = a.Contact
+		if err := a.fees(&acq); err != nil {
+			return Config{}, fmt.Errorf("acquirers.%s.%w", id, err)
+		}
+		for _, name := range a.BankNames {
+			if len(strings.TrimSpace(name)) < 4 {
+				return Config{}, fmt.Errorf("acquirers.%s.bank_names: %q is too short to tell anybody apart", id, name)
+			}
+			acq.BankNames = append(acq.BankNames, name)
+		}
 		if a.CutOff != "" {
 			if acq.CutOff, err = calendar.ParseClock(a.CutOff); err != nil {
 				return Config{}, fmt.Errorf("acquirers.%s.cut_off: %w", id, err)

@@ -137,7 +137,7 @@ func (c *candidate) documents() (documents []archive.Document, packed bool, done
 	if err != nil {
 		return nil, false, nil, errors.Join(fmt.Errorf("read input: %w", err), f.Close())
 	}
-	documents, done, err = archive.Documents(f, info.Size(), c.name)
+	documents, done, err = archive.Documents(f, info.Size(), printable(filepath.Base(c.path)))
 	if err != nil {
 		return nil, false, nil, errors.Join(err, f.Close())
 	}

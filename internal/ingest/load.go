@@ -22,7 +22,7 @@ import (
 
 // readerVersion grows when the reader learns to read what it refused or rejected before; files that an older one
 // refused are then offered again.
-const readerVersion = 1
+const readerVersion = 2
 
 // chunkRows is how many rows travel to the database at once: enough to make the round trip small beside the copying,
 // few enough (some 5 MB) that two loaders with a chunk in hand and one under way stay far below the memory limit.
@@ -123,6 +123,10 @@ func (l *loader) known(ctx context.Context, c candidate) (*File, error) {
 	}
 	if state == string(Loaded) {
 		report.State, report.Reason = Known, ""
+		return report, l.noteNames(ctx, c)
+	}
+	if state == string(Nothing) && version == readerVersion {
+		report.State = Known
 		return report, l.noteNames(ctx, c)
 	}
 	mayLoadNow := version < readerVersion ||

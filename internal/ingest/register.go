@@ -151,7 +151,7 @@ func (l *loader) checkTotals(e *register, r *statement.Reader) error {
 		e.date = recon.NewDate(1970, 1, 1)
 	}
 	totals, seen := r.Totals(), r.Seen()
-	e.hasTotals = totals.Stated()
+	e.hasTotals = totals.Stated() || r.StatesTotals()
 	e.rowsOtherDate = int64(seen.OtherDates)
 	var problem string
 	switch {
@@ -291,7 +291,12 @@ type sources map[source]bool
 // knownSources learns from the register, and from the files of this call themselves: which of them is loaded first
 // must not matter.
 func knownSources(ctx context.Context, pool *pgxpool.Pool, files []candidate) (sources, error) {
-	rows, err := pool.Query(ctx, `SELECT DISTINCT kind, acquirer FROM file WHERE has_totals ORDER BY kind, acquirer`)
+	rows, err := pool.Query(ctx, `
+		SELECT DISTINCT kind, acquirer
+		  FROM file
+		 WHERE has_totals
+		   AND format IN ('', 'canonical') -- other formats have totals of their own, and say when they must
+		 ORDER BY kind, acquirer`)
 	if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,7 @@ func Decide(ctx context.Context, tx pgx.Tx, scope Scope, rules Rules) (Result, e
 	}{
 		{"choose what to decide", func(ctx context.Context) error { return d.chooseScope(ctx, scope) }},
 		{"find the state of payouts", d.payoutState},
+		{"tie payouts with the bank", d.tieBank},
 		{"find what stands of keys with several rows", d.standSlow},
 		{"gather standing orders and lines", d.gather},
 		{"count due dates", d.countDue},

@@ -65,6 +65,9 @@ type Report struct {
 	Cases        cases.Changes            `json:"cases"`
 	Totals       []export.Total           `json:"totals"`
 	Payouts      []match.PayoutDifference `json:"payout_differences"`
+	Fees         []match.FeeDifference    `json:"fee_differences"`
+	Bank         []match.BankTie          `json:"bank"`          // payouts that are not simply credited
+	BankCredited int                      `json:"bank_credited"` // payouts that are
 	MissingYears []int                    `json:"missing_years"`
 	Export       string                   `json:"export,omitempty"`
 	Seconds      map[string]float64       `json:"seconds"`
@@ -87,7 +90,7 @@ func (j *Job) Run(ctx context.Context, opt Options) (*Report, error) {
 
 	report := &Report{
 		AsOf: opt.AsOf.In(j.Config.Zone).Format(time.RFC3339), Kind: opt.Kind, Files: []ingest.File{}, Waiting: []ingest.File{},
-		Totals: []export.Total{}, Payouts: []match.PayoutDifference{}, MissingYears: []int{}, Seconds: map[string]float64{},
+		Totals: []export.Total{}, Payouts: []match.PayoutDifference{}, Fees: []match.FeeDifference{}, Bank: []match.BankTie{}, MissingYears: []int{}, Seconds: map[string]float64{},
 	}
 	if len(opt.Inbox) > 0 {
 		start := time.Now()
@@ -144,7 +147,7 @@ func (j *Job) Ingest(ctx context.Context, opt Options) (*Report, error) {
 	}
 	report := &Report{
 		Kind: "ingest", Files: []ingest.File{}, Waiting: []ingest.File{},
-		Totals: []export.Total{}, Payouts: []match.PayoutDifference{}, MissingYears: []int{}, Seconds: map[string]float64{},
+		Totals: []export.Total{}, Payouts: []match.PayoutDifference{}, Fees: []match.FeeDifference{}, Bank: []match.BankTie{}, MissingYears: []int{}, Seconds: map[string]float64{},
 	}
 	report.take(loaded)
 	told := make([]string, len(report.Files))
@@ -174,9 +177,8 @@ func (r *Report) take(loaded ingest.Report) {
 
 // decide computes verdicts, explanations and cases within tx, and the totals over the asked range.
 func (j *Job) decide(ctx context.Context, tx pgx.Tx, scope match.Scope, asOf time.Time, report *Report) error {
-	result, err := match.Decide(ctx, tx, scope, match.Rules{
-		AsOf: asOf, Zone: j.Config.Zone, Calendar: j.Calendar, Acquirers: j.Config.Acquirers,
-	})
+	rules := match.Rules{AsOf: asOf, Zone: j.Config.Zone, Calendar: j.Calendar, Acquirers: j.Config.Acquirers}
+	result, err := match.Decide(ctx, tx, scope, rules)
 	if err != nil {
 		return fmt.Errorf("decide: %w", err)
 	}
@@ -187,6 +189,12 @@ func (j *Job) decide(ctx context.Context, tx pgx.Tx, scope match.Scope, asOf tim
 		return fmt.Errorf("update cases: %w", err)
 	}
 	if report.Payouts, err = match.PayoutDifferences(ctx, tx, true); err != nil {
+		return err
+	}
+	if report.Fees, err = match.FeeDifferences(ctx, tx, rules, true); err != nil {
+		return err
+	}
+	if report.Bank, report.BankCredited, err = match.BankTies(ctx, tx, rules); err != nil {
 		return err
 	}
 	if report.Totals, err = export.Totals(ctx, tx, export.Selection{From: scope.From, To: scope.To}); err != nil {

@@ -8,12 +8,16 @@ import (
 
 // Acquirer is what must be known of an acquirer to read its files and to judge when its money is due.
 type Acquirer struct {
-	ID        string
-	CutOff    time.Duration   // local time from which an order counts to the next business date; 24h means none
-	Deadline  time.Duration   // local time on the due date by which its settlement file is expected
-	Cycle     Cycle           // for orders whose POS row names none
-	Tolerance decimal.Decimal // yuan by which a settled amount may differ and still match; 0 unless configured
-	Contact   string          // whom finance calls
+	ID               string
+	CutOff           time.Duration              // local time from which an order counts to the next business date; 24h means none
+	Deadline         time.Duration              // local time on the due date by which its settlement file is expected
+	Cycle            Cycle                      // for orders whose POS row names none
+	Tolerance        decimal.Decimal            // yuan by which a settled amount may differ and still match; 0 unless configured
+	Contact          string                     // whom finance calls
+	FeeRate          decimal.NullDecimal        // contracted fee as a fraction of the amount: 0.0038
+	MerchantFeeRates map[string]decimal.Decimal // of merchants whose contract has another
+	FeePerBatch      bool                       // the fee is rounded once over a day's sum and not per line
+	BankNames        []string                   // by which it pays on account statements, beside BankNames
 }
 
 // DefaultAcquirer returns the contract's defaults for an acquirer without configuration: cut-off 23:00, file deadline
@@ -45,7 +49,25 @@ var KnownAcquirers = map[string]string{
 	"unionpay": "UnionPay 95516",
 	"allinpay": "Allinpay",
 	"leshua":   "Leshua",
+	"lichu":    "Lichu",
 	"yeepay":   "YeePay",
 	"huifu":    "Huifu",
 	"fuiou":    "Fuiou",
+}
+
+// BankNames are the names, or distinctive parts of them, by which acquirers and wallets pay on account statements: those of
+// the licensed companies, and the pinyin that SWIFT messages have.
+var BankNames = map[string][]string{
+	"lakala":   {"拉卡拉", "lakala"},
+	"chinaums": {"银联商务", "chinaums"},
+	"shengpay": {"盛付通", "shengpay"},
+	"wechat":   {"财付通", "微信支付", "tenpay"},
+	"alipay":   {"支付宝", "alipay"},
+	"unionpay": {"中国银联", "银联入账", "unionpay"},
+	"allinpay": {"通联支付", "allinpay"},
+	"leshua":   {"乐刷", "移卡", "leshua"},
+	"lichu":    {"利楚", "扫呗"},
+	"yeepay":   {"易宝", "yeepay"},
+	"huifu":    {"汇付", "huifu"},
+	"fuiou":    {"富友", "fuiou"},
 }

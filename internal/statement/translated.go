@@ -273,6 +273,9 @@ func (r *Reader) rejectRow(row *row, bad fault, cells bool) Record {
 // Canonical reports whether the file is as the input contract has it; any other is read by a profile.
 func (r *Reader) Canonical() bool { return r.by == nil }
 
+// StatesTotals reports whether the source's own control totals were found. It is known after io.EOF.
+func (r *Reader) StatesTotals() bool { return r.by != nil && r.by.bind.Stated() }
+
 // Untied says which of the source's own control totals does not tie with its rows, or is missing though the format always
 // has it; "" if all is well, and for a canonical file, whose totals are Totals. It is known after io.EOF.
 func (r *Reader) Untied() string {
