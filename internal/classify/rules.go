@@ -265,8 +265,8 @@ func (e *explainer) notCompleted(s *subject) Explanation {
 	case s.Voided:
 		codeSays.EN, codeSays.ZH = "the sale was voided", "该笔交易已撤销"
 		return x(recon.Closed, 0.98)
-	case code.class == codeBusiness:
-		return x(code.sub, 0.98)
+	case code.class == codeBusiness, code.class == codeBlocked:
+		return x(code.sub, sureness(code.strength, 0.98))
 	}
 	// The terminal's own fault comes before the channel's: it never reached the channel.
 	if f, ok := e.faultOf(s); ok && f.channels > 1 {
