@@ -56,7 +56,9 @@ func stored() []invariant {
 			              UNION ALL
 			             SELECT file_id, count(*) FROM settlement_row GROUP BY file_id
 			              UNION ALL
-			             SELECT file_id, count(*) FROM payout_row GROUP BY file_id) AS n USING (file_id)
+			             SELECT file_id, count(*) FROM payout_row GROUP BY file_id
+			              UNION ALL
+			             SELECT file_id, count(*) FROM bank_row GROUP BY file_id) AS n USING (file_id)
 			 WHERE f.rows_loaded <> COALESCE(n.rows, 0)
 			 ORDER BY f.file_id`},
 		{name: "every rejected line is kept", sql: `
@@ -71,7 +73,9 @@ func stored() []invariant {
 			         UNION ALL
 			        SELECT file_id, count(*) FROM settlement_row GROUP BY file_id
 			         UNION ALL
-			        SELECT file_id, count(*) FROM payout_row GROUP BY file_id) AS n
+			        SELECT file_id, count(*) FROM payout_row GROUP BY file_id
+			         UNION ALL
+			        SELECT file_id, count(*) FROM bank_row GROUP BY file_id) AS n
 			 WHERE NOT EXISTS (SELECT FROM file AS f WHERE f.file_id = n.file_id AND f.state = 'loaded')
 			 ORDER BY n.file_id`},
 		{name: "every row's key is that of the order it names", sql: `

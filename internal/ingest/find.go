@@ -41,8 +41,9 @@ type candidate struct {
 	size        int64
 	sha256      string
 	source      source
-	sendsTotals bool // its last lines state control totals
-	recognised  bool // a format reads it
+	sendsTotals bool   // its last lines state control totals
+	recognised  bool   // a format reads it
+	version     string // the edition of that format
 }
 
 // alsoNamed notes a further name of the same bytes.
@@ -329,7 +330,7 @@ func (c *candidate) read(opt Options) error {
 		return fmt.Errorf("read input: %w", err)
 	}
 	if r, err := statement.Open(bytes.NewReader(head.Bytes()), opt.statement(c.name)); err == nil {
-		c.recognised = true
+		c.recognised, c.version = true, r.Version()
 		c.source = source{kind: r.Kind(), acquirer: headAcquirer(r)}
 		if r.Kind() != recon.KindPOSLog {
 			c.source.acquirer = cmp.Or(c.source.acquirer, strings.ToLower(r.Meta().Acquirer), c.folder)

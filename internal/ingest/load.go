@@ -102,15 +102,17 @@ func (l *loader) load(ctx context.Context, c candidate) (File, error) {
 // new, or because what kept it from being loaded may have gone.
 func (l *loader) known(ctx context.Context, c candidate) (*File, error) {
 	var (
-		state, code, kind string
-		version           int
+		state, code, kind, edition string
+		version                    int
+		fileID                     int32
+		rejected                   int64
 	)
 	report := &File{Path: c.shown(), SHA256: c.sha256}
 	var date *time.Time
 	err := l.pool.QueryRow(ctx, `
-		SELECT state, reason_code, reason, reader_version, kind, acquirer, file_date
+		SELECT state, reason_code, reason, reader_version, kind, acquirer, file_date, file_id, rows_rejected, format_version
 		  FROM file
-		 WHERE sha256 = $1`, c.sha256).Scan(&state, &code, &report.Reason, &version, &kind, &report.Acquirer, &date)
+		 WHERE sha256 = $1`, c.sha256).Scan(&state, &code, &report.Reason, &version, &kind, &report.Acquirer, &date, &fileID, &rejected, &edition)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
@@ -123,6 +125,14 @@ func (l *loader) known(ctx context.Context, c candidate) (*File, error) {
 	}
 	if state == string(Loaded) {
 		report.State, report.Reason = Known, ""
+		if rejected > 0 && c.version != "" && c.version != edition {
+			if err := l.reread(ctx, c, fileID, report); err != nil {
+				return nil, err
+			}
+			if report.Rows > 0 {
+				report.State, report.Reason = Loaded, "its profile has changed: rejected lines were read again"
+			}
+		}
 		return report, l.noteNames(ctx, c)
 	}
 	if state == string(Nothing) && version == readerVersion {

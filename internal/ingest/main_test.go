@@ -83,7 +83,8 @@ func (in *inbox) nothingLost(t *testing.T) {
 		  FROM file AS f
 		  CROSS JOIN LATERAL (SELECT (SELECT count(*) FROM pos_row AS r WHERE r.file_id = f.file_id)
 		                           + (SELECT count(*) FROM settlement_row AS r WHERE r.file_id = f.file_id)
-		                           + (SELECT count(*) FROM payout_row AS r WHERE r.file_id = f.file_id) AS rows,
+		                           + (SELECT count(*) FROM payout_row AS r WHERE r.file_id = f.file_id)
+		                           + (SELECT count(*) FROM bank_row AS r WHERE r.file_id = f.file_id) AS rows,
 		                             (SELECT count(*) FROM rejected_line AS r WHERE r.file_id = f.file_id) AS lines) AS n
 		 WHERE (f.rows_read, f.rows_loaded, f.rows_rejected) <> (n.rows + n.lines, n.rows, n.lines)
 		    OR f.state <> 'loaded' AND n.rows + n.lines > 0`); len(wrong) > 0 {

@@ -258,25 +258,28 @@ func resolveReplacements(ctx context.Context, tx pgx.Tx, fileID int32) error {
 
 // finish writes the entry as it is, with what became of the file.
 func (e *register) finish(ctx context.Context, tx pgx.Tx, h held) error {
-	day := func(d recon.Date) any {
-		if d.IsZero() {
-			return nil
-		}
-		return d.UTC()
-	}
 	_, err := tx.Exec(ctx, `
 		UPDATE file
 		   SET state = $2, reason_code = $3, reason = $4, kind = $5, acquirer = $6, file_date = $7, exported_at = $8,
 		       status_time = $9, replaces = $10, has_totals = $11, totals_waived = $12, rows_read = $13, rows_loaded = $14,
 		       rows_rejected = $15, first_date = $16, last_date = $17,
 		       has_codes = $18, has_callbacks = $19, has_channel_txns = $20, has_payouts = $21,
-		       rows_other_date = $22, format = $23, remark = $24
+		       rows_other_date = $22, format = $23, remark = $24,
+		       format_version = $25
 		 WHERE file_id = $1`,
 		e.fileID, string(h.state), h.code, h.reason, string(e.kind), e.acquirer, day(e.date), instant(e.exportedAt),
 		instant(e.statusTime), e.replaces, e.hasTotals, e.totalsWaived, e.rowsRead, e.rowsLoaded,
 		e.rowsRejected, day(e.firstDate), day(e.lastDate),
-		e.hasCodes, e.hasCallbacks, e.hasChannelTxns, e.hasPayouts, e.rowsOtherDate, e.format, e.remark)
+		e.hasCodes, e.hasCallbacks, e.hasChannelTxns, e.hasPayouts, e.rowsOtherDate, e.format, e.remark, e.version)
 	return err
+}
+
+// day is a date as a parameter, NULL where there is none.
+func day(d recon.Date) any {
+	if d.IsZero() {
+		return nil
+	}
+	return d.UTC()
 }
 
 // source is who sends files of a kind.

@@ -12,6 +12,8 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/shopspring/decimal"
 
+	"github.com/posrecon/posrecon/internal/calendar"
+	"github.com/posrecon/posrecon/internal/check"
 	"github.com/posrecon/posrecon/internal/match"
 	"github.com/posrecon/posrecon/internal/recon"
 )
@@ -52,6 +54,18 @@ func TestNight(t *testing.T) {
 	rows := parseExport(t, got)
 	checkRows(t, b, w, rows, asOf)
 	checkTotals(t, w, report, rows)
+	tx, err := b.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(t.Context())
+	checked, err := check.Run(t.Context(), tx, match.Rules{AsOf: asOf, Zone: b.zone, Calendar: calendar.Default(), Acquirers: w.acquirers})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(checked.Violations) > 0 {
+		t.Errorf("check: %v", checked.Violations)
+	}
 	seen := map[string]bool{}
 	for _, row := range rows {
 		seen[row["outcome"]] = true

@@ -113,7 +113,7 @@ func (d *draft) kind() recon.Kind {
 
 // words are what names of columns contain, where no format has the very name.
 var words = []struct{ field, pattern string }{
-	{"order_id", `商户订单|订单号|订单编号|out_?trade|order_?(id|no)`},
+	{"order_id", `商户订单|商户单|商户流水|订单号|订单编号|out_?trade|order_?(id|no)`},
 	{"merchant_id", `商户号|商户编号|商编|merchant|mch`},
 	{"channel_txn_id", `微信订单|支付宝交易号|渠道.*(单|流水)号|transaction_?id`},
 	{"ref_no", `参考号|检索`},
@@ -122,7 +122,7 @@ var words = []struct{ field, pattern string }{
 	{"amount", `交易金额|订单金额|金额|amount`},
 	{"fee", `手续费|服务费|fee`},
 	{"net_amount", `结算金额|清算金额|净额|实收|net`},
-	{"settle_date", `结算日|清算日|settle.*date`},
+	{"settle_date", `结算日|清算日|到账日|settle.*date`},
 	{"payout_date", `出款日|划款日|打款日|payout.*date`},
 	{"payout_id", `打款单|出款单|划款单|payout`},
 	{"book_date", `记账日|入账日|交易日期`},

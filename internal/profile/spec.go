@@ -1,6 +1,8 @@
 package profile
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"regexp"
@@ -38,6 +40,7 @@ type Profile struct {
 	RowCap   int              `yaml:"row_cap"`  // rows at which the source cuts an export off without a word
 
 	builtin  bool
+	version  string
 	zone     *time.Location
 	cutOff   time.Duration
 	ignore   []*regexp.Regexp
@@ -250,6 +253,8 @@ func parse(data []byte) (*Profile, error) {
 	if p.Status == "" {
 		p.Status = Own
 	}
+	sum := sha256.Sum256(data)
+	p.version = hex.EncodeToString(sum[:8])
 	return p, p.validate()
 }
 
@@ -431,3 +436,6 @@ func (p *Profile) Zone(zone *time.Location) *time.Location {
 
 // Builtin reports whether the profile ships with the program.
 func (p *Profile) Builtin() bool { return p.builtin }
+
+// Version names this edition of the document: it changes with every change to it.
+func (p *Profile) Version() string { return p.version }

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -128,4 +130,66 @@ func accepted(t *testing.T, rec Record) decimal.Decimal {
 		return amount.Neg()
 	}
 	return amount
+}
+
+// FuzzFormats holds for any bytes, taken for any format: no panic, each record exactly one thing and fit to keep, the same
+// result however the source hands the bytes over, and time and memory in proportion to the input.
+func FuzzFormats(f *testing.F) {
+	for _, path := range formatSamples(f) {
+		for name, data := range sampleDocuments(f, path) {
+			f.Add(data, name)
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte, name string) {
+		began := time.Now()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		res := readNamed(bytes.NewReader(data), name, nil)
+		runtime.ReadMemStats(&after)
+		took := time.Since(began)
+		// A second per MB, and a second for a machine that is busy; what is kept here is a multiple of the input.
+		if took > time.Second+time.Duration(len(data))*time.Microsecond {
+			t.Fatalf("%d bytes took %v", len(data), took)
+		}
+		if grown := after.TotalAlloc - before.TotalAlloc; grown > 64<<20+200*uint64(len(data)) {
+			t.Fatalf("%d bytes allocated %d MiB", len(data), grown>>20)
+		}
+		if res.Err != nil {
+			var fe *FileError
+			if !errors.As(res.Err, &fe) {
+				t.Fatalf("the source did not fail, yet: %v", res.Err)
+			}
+			if fe.Line < 1 || fe.Rule == "" {
+				t.Fatalf("%#v", fe)
+			}
+		}
+		for _, rec := range res.Records {
+			of := 0
+			for _, set := range []bool{rec.POS != nil, rec.Settlement != nil, rec.Payout != nil, rec.Bank != nil, rec.Reject != nil} {
+				if set {
+					of++
+				}
+			}
+			if of != 1 || rec.Line < 1 {
+				t.Fatalf("line %d is %d things", rec.Line, of)
+			}
+			switch {
+			case rec.Reject != nil:
+				if rec.Reject.Rule == "" || !fit(rec.Reject.Value, maxValue) || !fit(rec.Reject.Raw, maxRaw) {
+					t.Fatalf("%#v", rec.Reject)
+				}
+			case rec.Settlement != nil:
+				if s := rec.Settlement; s.Amount.IsNegative() || s.OrderID == "" || s.SettleDate.IsZero() {
+					t.Fatalf("%#v", s)
+				}
+			case rec.POS != nil:
+				if p := rec.POS; p.Amount.IsNegative() || p.OrderID == "" || p.TxnTime.IsZero() {
+					t.Fatalf("%#v", p)
+				}
+			}
+		}
+		if again := readNamed(iotest.HalfReader(bytes.NewReader(data)), name, nil); again.describe() != res.describe() {
+			t.Fatalf("read in halves:\n%s\nread whole:\n%s", again.describe(), res.describe())
+		}
+	})
 }

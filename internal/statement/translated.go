@@ -270,6 +270,14 @@ func (r *Reader) rejectRow(row *row, bad fault, cells bool) Record {
 	return Record{Line: row.line, Reject: &r.rejected}
 }
 
+// Version names the edition of the format that reads the file: another one may read what this one rejects.
+func (r *Reader) Version() string {
+	if r.by == nil {
+		return ""
+	}
+	return r.by.profile.Version()
+}
+
 // Canonical reports whether the file is as the input contract has it; any other is read by a profile.
 func (r *Reader) Canonical() bool { return r.by == nil }
 

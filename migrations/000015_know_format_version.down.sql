@@ -1,0 +1,4 @@
+BEGIN;
+ALTER TABLE file
+ DROP COLUMN format_version;
+COMMIT;
