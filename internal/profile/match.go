@@ -25,8 +25,8 @@ func (p *Profile) FitsHeader(names Header, lines []string) (known int, ok bool) 
 	if !p.HasHeader() && p.File.Layout != "json" || len(p.Match.Columns) == 0 {
 		return 0, false
 	}
-	for _, name := range p.Match.Columns {
-		if !names[normalName(name)] {
+	for _, name := range p.matchColumns {
+		if !names[name] {
 			return 0, false
 		}
 	}
@@ -38,8 +38,8 @@ func (p *Profile) FitsHeader(names Header, lines []string) (known int, ok bool) 
 	if !p.FitsLines(lines) {
 		return 0, false
 	}
-	for _, name := range p.Names() {
-		if names[normalName(name)] {
+	for _, name := range p.normalNames {
+		if names[name] {
 			known++
 		}
 	}
@@ -80,9 +80,8 @@ var braces = regexp.MustCompile(`\{([^}]*)\}`)
 
 // FitsLines reports whether each pattern for lines is met by one of them.
 func (p *Profile) FitsLines(lines []string) bool {
-	for _, text := range p.Match.Lines {
-		re, err := regexp.Compile(text)
-		if err != nil || !slices.ContainsFunc(lines, re.MatchString) {
+	for _, re := range p.matchLines {
+		if !slices.ContainsFunc(lines, re.MatchString) {
 			return false
 		}
 	}
@@ -101,20 +100,12 @@ func (p *Profile) FitsRow(cells []string) bool {
 	if p.IsTable() && len(cells) != width && (!p.File.Short || len(cells) > width) {
 		return false
 	}
-	if len(p.Match.Cells) == 0 {
-		return false
-	}
-	for name, pattern := range p.Match.Cells {
-		i := slices.IndexFunc(p.File.Columns, func(c string) bool { return normalName(c) == normalName(name) })
-		if i < 0 || i >= len(cells) {
-			return false
-		}
-		re, err := regexp.Compile(pattern)
-		if err != nil || !re.MatchString(clean(cells[i])) {
+	for _, c := range p.matchCells {
+		if c.at >= len(cells) || !c.pattern.MatchString(clean(cells[c.at])) {
 			return false
 		}
 	}
-	return true
+	return len(p.matchCells) > 0
 }
 
 // Captured finds the profile's captures in the lines outside the rows and the file's name.

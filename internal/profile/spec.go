@@ -45,6 +45,10 @@ type Profile struct {
 	cutOff   time.Duration
 	ignore   []*regexp.Regexp
 	captures []*regexp.Regexp
+
+	matchColumns, normalNames []string // as they are compared
+	matchLines                []*regexp.Regexp
+	matchCells                []matchCell
 }
 
 // Status says where a layout is known from.
@@ -258,6 +262,37 @@ func parse(data []byte) (*Profile, error) {
 	return p, p.validate()
 }
 
+// matchCell is a cell of the first row and the pattern that it fits.
+type matchCell struct {
+	at      int
+	pattern *regexp.Regexp
+}
+
+// prepareMatch compiles what a file is recognised by.
+func (p *Profile) prepareMatch(fail func(string, ...any)) {
+	for _, name := range p.Match.Columns {
+		p.matchColumns = append(p.matchColumns, normalName(name))
+	}
+	for _, name := range p.Names() {
+		p.normalNames = append(p.normalNames, normalName(name))
+	}
+	for _, text := range p.Match.Lines {
+		p.matchLines = append(p.matchLines, compilePattern(text, fail))
+	}
+	names := make([]string, 0, len(p.Match.Cells))
+	for name := range p.Match.Cells {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		at := slices.IndexFunc(p.File.Columns, func(c string) bool { return normalName(c) == normalName(name) })
+		if at < 0 {
+			fail("match.cells: the file has no column %s", name)
+		}
+		p.matchCells = append(p.matchCells, matchCell{at, compilePattern(p.Match.Cells[name], fail)})
+	}
+}
+
 var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
 
 func (p *Profile) validate() error {
@@ -333,6 +368,7 @@ func (p *Profile) validate() error {
 			fail("totals: %q needs one group", t.Pattern)
 		}
 	}
+	p.prepareMatch(fail)
 	p.validateFields(fail)
 	return errors.Join(errs...)
 }
