@@ -40,6 +40,22 @@ func newMigrate(a *app) *cobra.Command {
 		}
 		return a.connect(cmd.Context())
 	}
+	var check bool
+	versionCmd := &cobra.Command{
+		Use: "version", Short: "Tell the schema's version", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := connect(cmd); err != nil {
+				return err
+			}
+			if check {
+				if err := postgres.CheckVersion(cmd.Context(), a.url); err != nil {
+					return err
+				}
+			}
+			return version(cmd)
+		},
+	}
+	versionCmd.Flags().BoolVar(&check, "check", false, "fail unless the schema is whole and at this program's version")
 	cmd.AddCommand(&cobra.Command{
 		Use: "up", Short: "Bring the schema to the newest version", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -71,15 +87,7 @@ func newMigrate(a *app) *cobra.Command {
 			}
 			return version(cmd)
 		},
-	}, &cobra.Command{
-		Use: "version", Short: "Tell the schema's version", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := connect(cmd); err != nil {
-				return err
-			}
-			return version(cmd)
-		},
-	})
+	}, versionCmd)
 	return cmd
 }
 

@@ -55,6 +55,12 @@ func TestRefusedFiles(t *testing.T) {
 		"a total given twice": {posHeader + posLine("A1", "10.00") + "# total_count: 1\n# total_count: 2\n",
 			`line 4: total_count "2": stated twice with different values`},
 	}
+	spread := posHeader
+	for m := range 1000 {
+		spread += fmt.Sprintf("A%d,lakala,M1,WECHAT,1.00,SUCCESS,%d-%02d-02 12:00:00,SALE\n", m, 2001+m/12, m%12+1)
+	}
+	cases["dates over eighty years"] = struct{ text, reason string }{spread,
+		"line 242: its rows are dated over more than 240 months: the dates are damaged"}
 	in := newInbox(t)
 	for name, tt := range cases {
 		in.write(t, "lakala/"+name+".csv", tt.text)

@@ -24,6 +24,10 @@ import (
 // refused are then offered again.
 const readerVersion = 2
 
+// maxMonths bounds the months that one file's rows fall in: twenty years. Each is a partition, which the database has to
+// hold open; dates that are spread further are damaged.
+const maxMonths = 240
+
 // chunkRows is how many rows travel to the database at once: enough to make the round trip small beside the copying,
 // few enough (some 5 MB) that two loaders with a chunk in hand and one under way stay far below the memory limit.
 const chunkRows = 4096
@@ -265,7 +269,7 @@ func (c *chunk) full() bool { return len(c.rows)+len(c.rejects) >= chunkRows }
 // parse turns records into chunks until the file ends.
 func (l *loader) parse(ctx context.Context, entry *register, reader *statement.Reader, chunks chan<- *chunk) error {
 	c := &chunk{}
-	month := -1
+	month, months := -1, map[int]bool{}
 	send := func() error {
 		select {
 		case chunks <- c:
@@ -301,6 +305,10 @@ func (l *loader) parse(ctx context.Context, entry *register, reader *statement.R
 			if m := day.Year()*12 + int(day.UTC().Month()); m != month {
 				month = m
 				c.months = append(c.months, day)
+				if months[m] = true; len(months) > maxMonths {
+					return &held{state: Refused, code: codeUnreadable,
+						reason: fmt.Sprintf("line %d: its rows are dated over more than %d months: the dates are damaged", rec.Line, maxMonths)}
+				}
 			}
 		}
 		if c.full() {

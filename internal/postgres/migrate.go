@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/golang-migrate/migrate/v4"
@@ -92,4 +94,32 @@ func redact(err error, databaseURL string) error {
 		return err
 	}
 	return errors.New(strings.ReplaceAll(err.Error(), pw, "xxxxx"))
+}
+
+// CheckVersion is an error unless the schema is at the version that this program brings, whole.
+func CheckVersion(ctx context.Context, databaseURL string) error {
+	version, dirty, err := MigrateVersion(ctx, databaseURL)
+	if err != nil {
+		return err
+	}
+	newest := uint(0)
+	names, err := fs.Glob(migrations.FS, "*.up.sql")
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		number, _, _ := strings.Cut(name, "_")
+		n, err := strconv.ParseUint(number, 10, 32)
+		if err != nil {
+			return fmt.Errorf("migration %s has no number", name)
+		}
+		newest = max(newest, uint(n))
+	}
+	switch {
+	case dirty:
+		return fmt.Errorf("the schema is at version %d, whose migration broke off half-way", version)
+	case version != newest:
+		return fmt.Errorf("the schema is at version %d, this program's is %d", version, newest)
+	}
+	return nil
 }

@@ -38,13 +38,21 @@ func Open(ctx context.Context, databaseURL string) (*pgxpool.Pool, error) {
 		return nil, fmt.Errorf("open the database: %w", redact(err, databaseURL))
 	}
 	var version int
-	if err := pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::integer`).Scan(&version); err != nil {
+	var encoding, name string
+	if err := pool.QueryRow(ctx, `
+		SELECT current_setting('server_version_num')::integer, current_setting('server_encoding'), current_database()`).
+		Scan(&version, &encoding, &name); err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("connect to the database: %w", redact(err, databaseURL))
 	}
 	if version < minServerVersion {
 		pool.Close()
 		return nil, fmt.Errorf("the database server is PostgreSQL %d.%d; posrecon needs 14 or newer", version/10000, version%10000)
+	}
+	// Any other encoding cannot hold every name, or, as SQL_ASCII, does not know what it holds.
+	if encoding != "UTF8" {
+		pool.Close()
+		return nil, fmt.Errorf("the database %s is encoded in %s; posrecon needs UTF8: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0", name, encoding)
 	}
 	return pool, nil
 }

@@ -274,3 +274,34 @@ func TestCalendar(t *testing.T) {
 		t.Error("a day of the shipped year counts although another file stands instead of it")
 	}
 }
+
+// A database that cannot hold every name is refused, with the way out.
+func TestOpenNeedsUTF8(t *testing.T) {
+	t.Parallel()
+	url := testdb.New(t)
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	name := conn.Config().Database + "_ascii"
+	if _, err := conn.Exec(t.Context(), `CREATE DATABASE `+name+` ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0`); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if conn, err := pgx.Connect(context.Background(), url); err == nil {
+			_, err = conn.Exec(context.Background(), `DROP DATABASE `+name)
+			if err != nil {
+				t.Error(err)
+			}
+			conn.Close(context.Background())
+		}
+	})
+	pool, err := postgres.Open(t.Context(), strings.Replace(url, conn.Config().Database, name, 1))
+	if err == nil {
+		pool.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), "SQL_ASCII") || !strings.Contains(err.Error(), "ENCODING 'UTF8'") {
+		t.Errorf("%v", err)
+	}
+}

@@ -60,20 +60,13 @@ func (s *Schedule) Missed(last, now time.Time) bool {
 }
 
 // Run calls job at every scheduled time until ctx ends, and then waits for the one that runs. A time that comes while
-// the job runs is skipped. With missed the job runs once at once: a missed night is run once, as of now.
+// the job runs is skipped. A run that fails is tried again until the next time comes. With missed the job runs once at once: a missed night is run once, as of now.
 func (s *Schedule) Run(ctx context.Context, missed bool, job func(context.Context) error) error {
 	logger := cronLog{s.log}
 	// The order matters: with Recover outside, a panic would leave SkipIfStillRunning believing that the job still runs,
 	// and the schedule would be dead for good without a word.
 	chain := cron.NewChain(cron.SkipIfStillRunning(logger), s.recover())
-	one := chain.Then(cron.FuncJob(func() {
-		if ctx.Err() != nil {
-			return
-		}
-		if err := job(ctx); err != nil && ctx.Err() == nil {
-			s.log.Error("the scheduled run failed; the next one goes on", "error", err)
-		}
-	}))
+	one := chain.Then(cron.FuncJob(func() { s.attempt(ctx, job) }))
 	c := cron.New(cron.WithLocation(s.zone), cron.WithLogger(logger))
 	for _, p := range s.schedules {
 		c.Schedule(p, one)
@@ -92,6 +85,33 @@ func (s *Schedule) Run(ctx context.Context, missed bool, job func(context.Contex
 	<-c.Stop().Done()
 	<-done
 	return nil
+}
+
+// Pauses between attempts of one run: a database that restarts is back in seconds, one that is being repaired in hours.
+const (
+	firstPause = time.Minute
+	mostPause  = 15 * time.Minute
+)
+
+// attempt runs the job, and again after growing pauses while it fails, until the next scheduled time would come: that
+// one is the next attempt.
+func (s *Schedule) attempt(ctx context.Context, job func(context.Context) error) {
+	next := s.Next(time.Now())
+	for pause := firstPause; ctx.Err() == nil; pause = min(2*pause, mostPause) {
+		err := job(ctx)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if !time.Now().Add(pause).Before(next) {
+			s.log.Error("the scheduled run failed; the next one goes on", "error", err, "next", next)
+			return
+		}
+		s.log.Error("the scheduled run failed; it is tried again", "error", err, "in", pause)
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
 }
 
 // recover logs a panic of the job with its stack.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -117,4 +118,34 @@ func TestNewRejects(t *testing.T) {
 			t.Errorf("New(%q) accepted it", specs)
 		}
 	}
+}
+
+// A run that fails is tried again after growing pauses, never beyond the next scheduled time, and stops at once when told.
+func TestRunTriesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := New([]string{"@every 1h"}, time.UTC, quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		began := time.Now()
+		var at []time.Duration
+		finished := make(chan error, 1)
+		go func() {
+			finished <- s.Run(ctx, false, func(context.Context) error {
+				at = append(at, time.Since(began).Round(time.Minute)-time.Hour)
+				if len(at) == 4 || len(at) > 5 {
+					return nil
+				}
+				return errors.New("the database is down")
+			})
+		}()
+		time.Sleep(2*time.Hour + 30*time.Second)
+		cancel()
+		<-finished
+		want := []time.Duration{0, time.Minute, 3 * time.Minute, 7 * time.Minute, time.Hour}
+		if !slices.Equal(at, want) {
+			t.Errorf("runs at %v after the first, want %v", at, want)
+		}
+	})
 }
