@@ -129,7 +129,8 @@ func (c *cohorts) findFiles(ctx context.Context, tx pgx.Tx) error {
 	rows, err := tx.Query(ctx, `
 		SELECT acquirer, file_date, sum(rows_read)::bigint, bool_and(has_totals),
 		       -- A canonical line without a time is dated by its settle date, which says nothing.
-		       bool_and(first_date = file_date AND last_date = file_date AND format NOT IN ('', 'canonical')) IS TRUE
+		       -- With a cut-off before midnight the day's last sales are of the next.
+		       bool_and(first_date >= file_date AND last_date <= file_date + 1 AND format NOT IN ('', 'canonical')) IS TRUE
 		  FROM file
 		 WHERE kind = 'settlement'
 		   AND state = 'loaded'

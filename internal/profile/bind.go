@@ -524,7 +524,7 @@ func (b *Binding) value(f *field, r *rule) (value string, source int, minus bool
 		return value, source, false, ""
 	}
 	if r.digits > 0 && value != "" && len(value) < r.digits && allDigits(value) {
-		return value, source, false, fmt.Sprintf("has %d digits instead of %d: a spreadsheet took the leading zeros; export it as text", len(value), r.digits)
+		return value, source, false, fmt.Sprintf("%d of its %d digits are there: a spreadsheet took the leading zeros; export it as text", len(value), r.digits)
 	}
 	return value, source, false, ""
 }

@@ -34,7 +34,7 @@ type translated struct {
 func (r *Reader) openProfile(f *found, opt Options) error {
 	p := f.profile
 	if p.Kind == "none" {
-		return &FileError{Line: max(f.line, 1), Rule: p.Title + ": " + p.Nothing, Nothing: true, Format: p.Name}
+		return &FileError{Line: max(f.line, 1), Rule: p.Nothing, Nothing: true, Format: p.Name}
 	}
 	t := &translated{profile: p, found: f}
 	switch {
