@@ -2,6 +2,7 @@ package export
 
 import (
 	"cmp"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -171,6 +172,15 @@ func (v *View) word(value string) string {
 	return value
 }
 
+// statusWord finds the contract's statuses within a sentence: a clerk reads 已结算, not SETTLED.
+var statusWord = regexp.MustCompile(`\b(SUCCESS|FAILED|CLOSED|REVERSED|PENDING|UNKNOWN|SETTLED|HELD|REJECTED|RETURNED|PAID|PROCESSING)\b`)
+
+// sourceWords are the sources of evidence that are no file and line.
+var sourceWords = map[string]string{
+	"settlement files": "结算文件", "file register": "文件登记", "due date": "应到账日", "rule": "规则", "cohort: merchant": "同商户订单",
+	"cohort: acquirer × channel × business date": "同机构同渠道同账期", "cohort: channel × window": "同渠道同时段", "cohort: terminal": "同终端订单",
+}
+
 // sentences joins evidence into one cell: each sentence with its source.
 func (v *View) sentences(list []classify.Evidence) string {
 	var b strings.Builder
@@ -178,13 +188,14 @@ func (v *View) sentences(list []classify.Evidence) string {
 		if i > 0 {
 			b.WriteString(" | ")
 		}
-		text := e.EN
+		text, source := e.EN, e.Source
 		if v.Lang == Chinese {
-			text = e.ZH
+			text = statusWord.ReplaceAllStringFunc(e.ZH, v.word)
+			source = cmp.Or(sourceWords[source], source)
 		}
 		b.WriteString(text)
-		if e.Source != "" {
-			b.WriteString(" [" + e.Source + "]")
+		if source != "" {
+			b.WriteString(" [" + source + "]")
 		}
 	}
 	return b.String()

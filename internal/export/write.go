@@ -123,6 +123,9 @@ func writeJSONL(ctx context.Context, q querier, w io.Writer, sel Selection, view
 // a fifth of it.
 const sheetRows = 200_000
 
+// exactDigits is how long an amount is that a spreadsheet keeps to the fen: a sign, thirteen digits, the point and two more.
+const exactDigits = 17
+
 // writeXLSX writes sheets of at most sheetRows rows. Text is written as string cells, so identifiers keep every digit
 // and nothing is a formula; amounts are numbers. The stream writer spills to a temporary file, not to memory.
 func writeXLSX(ctx context.Context, q querier, w io.Writer, sel Selection, view *View) (n int64, err error) {
@@ -175,8 +178,9 @@ func writeXLSX(ctx context.Context, q querier, w io.Writer, sel Selection, view 
 		for i := range columns {
 			value := columns[i].value(view, r)
 			cells[i] = value
-			if columns[i].number && value != "" {
-				// A spreadsheet's numbers are binary floating point whatever is written; fen survive up to 10^13 yuan.
+			// A spreadsheet's numbers are binary floating point whatever is written; fen survive up to 10^13 yuan, and what is
+			// larger stays text.
+			if columns[i].number && value != "" && len(value) <= exactDigits {
 				number, err := strconv.ParseFloat(value, 64)
 				if err != nil {
 					return fmt.Errorf("column %s: %w", columns[i].name, err)
