@@ -58,7 +58,7 @@ func Documents(f io.ReaderAt, size int64, name string) (documents []Document, do
 
 // Is reports whether a file that begins with these bytes is a container.
 func Is(first []byte) bool {
-	return bytes.HasPrefix(first, []byte("PK\x03\x04")) || bytes.HasPrefix(first, []byte("\x1f\x8b"))
+	return bytes.HasPrefix(first, []byte("PK\x03\x04")) || bytes.HasPrefix(first, []byte("PK\x05\x06")) || bytes.HasPrefix(first, []byte("\x1f\x8b"))
 }
 
 // search collects documents.

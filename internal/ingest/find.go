@@ -98,6 +98,10 @@ func unpack(files []candidate) ([]candidate, error) {
 		if err := done(); err != nil {
 			return nil, fmt.Errorf("read input: %w", err)
 		}
+		if len(documents) == 0 {
+			c.damaged = "archive " + c.name + ": it holds nothing"
+			out = append(out, c)
+		}
 		for _, d := range documents {
 			m := c
 			if packed {

@@ -1,10 +1,16 @@
-// Package statement turns the bytes of a canonical input file into records: rows of a POS log, a settlement file or a
-// payout file, or rejects that name line, field, value and rule. It reads an io.Reader once, in bounded memory, and
-// knows neither files nor a database nor which acquirer's folder the bytes came from.
+// Package statement turns the bytes of an input file into records: rows of a POS log, a settlement file, a payout file or
+// an account statement, or rejects that name line, field, value and rule. It reads an io.Reader once, in bounded memory,
+// and knows neither files nor a database nor which acquirer's folder the bytes came from.
 //
-// # The file
+// A file is recognised by its first lines: by the user's profiles, else as canonical, else by the profiles that ship. A
+// profile's file is cut into cells here (tables with any separator and XLSX sheets, fixed widths, JSON, camt.053, MT940,
+// BAI2), translated by package profile, and from then on read by the rules for values that follow. What they say of lines
+// and headers is of the canonical file.
 //
-// UTF-8 (a byte order mark is allowed), comma-separated, lines ended by LF or CRLF, mixed or not.
+// # The canonical file
+//
+// UTF-8 (or what package charset makes it from), comma-separated, lines ended by LF or CRLF, mixed or not. A workbook with
+// the canonical columns is read as the CSV that it would be.
 //
 //	# key: value      any number of lines that describe the file: acquirer, settle_date, payout_date,
 //	                  exported_at, status_time, replaces; other keys are kept and not interpreted

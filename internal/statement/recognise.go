@@ -246,6 +246,12 @@ func (r *Reader) open(src io.Reader, opt Options) error {
 	if f := recognise(head, whole, profile.Builtin()); f != nil {
 		return r.openProfile(f, opt)
 	}
+	switch trimmed := bytes.TrimLeft(head, " \t\r\n"); {
+	case bytes.HasPrefix(trimmed, []byte("{")), bytes.HasPrefix(trimmed, []byte("[")):
+		return &FileError{Line: 1, Rule: "a JSON document that no format reads; a profile with file: {layout: json} can"}
+	case bytes.HasPrefix(trimmed, []byte("<")):
+		return &FileError{Line: 1, Rule: "an XML document that no format reads"}
+	}
 	return r.openCanonical()
 }
 
