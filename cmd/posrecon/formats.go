@@ -112,7 +112,11 @@ func (a *app) tellExplained(e ingest.Explained) error {
 		if len(about.Unused) > 0 {
 			fmt.Fprintf(w, "  not read\t%s\n", strings.Join(about.Unused, ", "))
 		}
-		fmt.Fprintf(w, "  rows\t%d, of which %d rejected\n", e.Read, e.Bad)
+		left := ""
+		if e.Left > 0 {
+			left = fmt.Sprintf(", and %d of another kind are left alone", e.Left)
+		}
+		fmt.Fprintf(w, "  rows\t%d, of which %d rejected%s\n", e.Read, e.Bad, left)
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -20,6 +20,7 @@ type Explained struct {
 	Rejected []statement.Reject  `json:"rejected,omitempty"` // the first lines that are rejected
 	Read     int                 `json:"read"`               // rows in all
 	Bad      int                 `json:"bad"`                // of which are rejected
+	Left     int                 `json:"left_alone"`         // rows of another kind than the format loads
 	Untied   string              `json:"untied,omitempty"`   // a control total that does not tie
 	Remark   string              `json:"remark,omitempty"`
 	Problem  string              `json:"problem,omitempty"` // why it cannot be loaded
@@ -92,7 +93,7 @@ func explain(d archive.Document, opt Options) (Explained, error) {
 		switch {
 		case errors.Is(err, io.EOF):
 			about := r.About()
-			e.About, e.Untied, e.Remark = &about, r.Untied(), r.Remark()
+			e.About, e.Left, e.Untied, e.Remark = &about, r.Left(), r.Untied(), r.Remark()
 			return e, nil
 		case errors.As(err, &damaged):
 			e.Problem = damaged.Error()

@@ -87,6 +87,7 @@ type File struct {
 	Date     string     `json:"date,omitempty"`
 	Rows     int64      `json:"rows"`
 	Rejected int64      `json:"rejected"`
+	Left     int        `json:"left_alone,omitempty"` // rows of another kind than the format loads
 }
 
 // Report is what loading did, in the order of the files' paths.

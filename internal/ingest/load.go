@@ -96,7 +96,7 @@ func (l *loader) load(ctx context.Context, c candidate) (File, error) {
 		report.State = Known
 		return report, nil
 	}
-	report.Format, report.Remark = entry.format, entry.remark
+	report.Format, report.Remark, report.Left = entry.format, entry.remark, entry.left
 	report.Kind, report.Acquirer, report.Date = entry.kind, entry.acquirer, entry.date.String()
 	report.Rows, report.Rejected = entry.rowsLoaded, entry.rowsRejected
 	return report, err
@@ -225,7 +225,7 @@ func (l *loader) loadRows(ctx context.Context, tx pgx.Tx, entry *register) error
 	if err := l.checkTotals(entry, reader); err != nil {
 		return err
 	}
-	entry.remark = reader.Remark()
+	entry.remark, entry.left = reader.Remark(), reader.Left()
 	return entry.finishLoaded(ctx, tx, l.opt.Further)
 }
 

@@ -42,6 +42,7 @@ type register struct {
 	replaces   string
 	format     string // the profile that reads it
 	remark     string
+	left       int
 
 	hasTotals, totalsWaived            bool
 	rowsRead, rowsLoaded, rowsRejected int64

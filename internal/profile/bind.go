@@ -26,6 +26,7 @@ type Binding struct {
 	at      map[string]int
 	fields  []field
 	rows    condition
+	skip    condition
 	tallies []tally
 	hidden  []bool // columns that are never kept
 
@@ -145,6 +146,9 @@ func (p *Profile) Bind(header []string, captured map[string]string) (*Binding, e
 	var err error
 	if b.rows, err = b.condition(p.Rows); err != nil {
 		return nil, fmt.Errorf("profile %s: rows: %w", p.Name, err)
+	}
+	if b.skip, err = b.condition(p.Skip); err != nil {
+		b.skip = nil // without the column there is nothing to tell such rows by
 	}
 	if p.Kind == "none" {
 		return b, nil
@@ -396,7 +400,7 @@ func (c condition) holds(b *Binding) bool {
 func (b *Binding) Translate(cells []string, out []string) (load bool, bad Problem) {
 	b.begin(cells)
 	b.count()
-	if !b.rows.holds(b) {
+	if !b.rows.holds(b) || len(b.skip) > 0 && b.skip.holds(b) {
 		return false, Problem{}
 	}
 	typ, negative := "", ""
@@ -554,7 +558,7 @@ func (r *rule) found(value string) (string, bool) {
 // amount reads an amount, or two of which one column is money in and the other money out.
 func (b *Binding) amount(r *rule, value string, source int) (string, int, bool, string) {
 	outgoing := false
-	if isZero(value) {
+	if len(r.less) > 0 && isZero(value) {
 		for _, c := range r.less {
 			if s := b.cell(c); !isZero(s) {
 				value, source, outgoing = s, c, true
@@ -626,6 +630,9 @@ func (b *Binding) moment(f *field, r *rule, value string) (text, rule string) {
 			return "", "a date without a time of day"
 		}
 		return "", "" // nothing is made of it: midnight would be a time like any other
+	}
+	if len(value) == len(date)+1+len(clock) && value[:len(date)] == date && value[len(date)+1:] == clock {
+		return value, "" // as it stands there
 	}
 	return date + " " + clock, ""
 }

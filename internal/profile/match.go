@@ -65,6 +65,7 @@ func (p *Profile) Names() []string {
 		condition(f.Debit)
 	}
 	condition(p.Rows)
+	condition(p.Skip)
 	for _, f := range p.Fields {
 		note(f)
 		for _, c := range f.Cases {

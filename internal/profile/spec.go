@@ -34,6 +34,7 @@ type Profile struct {
 	Blanks   []string         `yaml:"blanks"`
 	Ignore   []string         `yaml:"ignore"` // patterns of lines that are no rows: titles, separators
 	Rows     Condition        `yaml:"rows"`   // which rows are loaded; the others are counted and left alone
+	Skip     Condition        `yaml:"skip"`   // which rows are not, of those
 	Fields   map[string]Field `yaml:"fields"`
 	Totals   []Total          `yaml:"totals"`
 	Personal []string         `yaml:"personal"` // columns that are never kept, not even of a rejected line

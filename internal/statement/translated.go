@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/posrecon/posrecon/internal/profile"
 	"github.com/posrecon/posrecon/internal/recon"
@@ -28,6 +27,7 @@ type translated struct {
 	given   [columnCount]string
 	summary []string // header of a summary block whose values are in the next row
 	count   int      // rows, for the source's cap
+	left    int      // of which are none of the profile's
 }
 
 // openProfile prepares reading by the profile that was found.
@@ -97,9 +97,11 @@ func (r *Reader) nextTranslated() (Record, error) {
 			continue
 		}
 		t.count++
-		if rec, ok := r.translate(&row); ok {
+		rec, ok := r.translate(&row)
+		if ok {
 			return rec, nil
 		}
+		t.left++
 	}
 	return Record{}, r.done
 }
@@ -160,18 +162,15 @@ func (r *Reader) translate(row *row) (rec Record, ok bool) {
 	if !load {
 		return Record{}, false
 	}
-	c.ascii, c.controls = true, false
+	// Printable ASCII is from 0x20 to 0x7e: one comparison for each byte of the ordinary row.
+	odd := false
 	for i, v := range t.values {
 		t.given[t.columns[i]] = v
 		for j := range len(v) {
-			switch b := v[j]; {
-			case b < ' ', b == 0x7f, b == 0xc2:
-				c.controls = true
-			case b >= utf8.RuneSelf:
-				c.ascii = false
-			}
+			odd = odd || v[j]-' ' > '~'-' '
 		}
 	}
+	c.ascii, c.controls = !odd, odd
 	if !c.ascii || c.controls {
 		for i, v := range t.values {
 			if rule := damage(v); rule != "" {
@@ -294,6 +293,15 @@ func (r *Reader) Untied() string {
 		return s.untied()
 	}
 	return r.by.bind.Untied()
+}
+
+// Left returns how many rows were left alone: of another kind than the profile loads, such as the fees in a bill of which
+// the payouts are read.
+func (r *Reader) Left() int {
+	if r.by == nil {
+		return 0
+	}
+	return r.by.left
 }
 
 // Remark says what is noteworthy of a file that is otherwise well, "" for nothing. It is known after io.EOF.
