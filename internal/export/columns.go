@@ -190,7 +190,7 @@ func (v *View) sentences(list []classify.Evidence) string {
 		}
 		text, source := e.EN, e.Source
 		if v.Lang == Chinese {
-			text = statusWord.ReplaceAllStringFunc(e.ZH, v.word)
+			text = strings.ReplaceAll(statusWord.ReplaceAllStringFunc(e.ZH, v.word), " (void)", "（撤单）")
 			source = cmp.Or(sourceWords[source], source)
 		}
 		b.WriteString(text)
