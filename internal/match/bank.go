@@ -77,6 +77,8 @@ type bankLine struct {
 	currency     string
 	counterparty string
 	memo         string
+	text         string // both, as they are searched
+	told         bool   // it names an acquirer, or has a number in it that may be a payout's or merchant's
 	claimed      bool
 }
 
@@ -85,8 +87,9 @@ type bank struct {
 	names    map[string][]string // acquirer → names by which it pays
 	expected []*expected
 	lines    []*bankLine
-	last     recon.Date // up to which the statements reach
-	byDate   map[recon.Date][]int
+	last     recon.Date                 // up to which the statements reach
+	byAmount map[string][]int           // lines by currency and amount
+	due      map[recon.Date][]*expected // what is expected by its date
 }
 
 // strength says how surely a line speaks of the expected money: 0 not at all, more for the payout's number than for the
@@ -95,19 +98,18 @@ func (b *bank) strength(e *expected, l *bankLine) int {
 	if e.currency != l.currency {
 		return 0
 	}
-	text := strings.ToLower(l.counterparty + " " + l.memo)
 	n := 0
 	switch {
-	case len(e.payoutID) >= 6 && strings.Contains(text, strings.ToLower(e.payoutID)):
+	case len(e.payoutID) >= 6 && strings.Contains(l.text, strings.ToLower(e.payoutID)):
 		n = 6
-	case len(e.merchant) >= 6 && strings.Contains(text, strings.ToLower(e.merchant)):
+	case len(e.merchant) >= 6 && strings.Contains(l.text, strings.ToLower(e.merchant)):
 		n = 4
-	case slices.ContainsFunc(b.names[e.acquirer], func(name string) bool { return strings.Contains(text, strings.ToLower(name)) }):
+	case slices.ContainsFunc(b.names[e.acquirer], func(name string) bool { return strings.Contains(l.text, name) }):
 		n = 2
 	default:
 		return 0
 	}
-	if strings.Contains(text, e.date.UTC().Format("20060102")) {
+	if strings.Contains(l.text, e.date.UTC().Format("20060102")) {
 		n++
 	}
 	return n
@@ -120,9 +122,22 @@ func within(d, from recon.Date, days int) bool {
 // tie finds the credits, in the order of how sure they are: one payout in one credit, several payouts in one credit, one
 // payout in several credits; then what was returned, and what is missing.
 func (b *bank) tie() {
-	b.byDate = map[recon.Date][]int{}
+	b.byAmount, b.due = map[string][]int{}, map[recon.Date][]*expected{}
+	for id, names := range b.names {
+		lower := make([]string, len(names))
+		for i, name := range names {
+			lower[i] = strings.ToLower(name)
+		}
+		b.names[id] = lower
+	}
 	for i, l := range b.lines {
-		b.byDate[l.date] = append(b.byDate[l.date], i)
+		l.text = strings.ToLower(l.counterparty + " " + l.memo)
+		l.told = b.tells(l.text)
+		key := amountKey(l.currency, l.amount)
+		b.byAmount[key] = append(b.byAmount[key], i)
+	}
+	for _, e := range b.expected {
+		b.due[e.date] = append(b.due[e.date], e)
 	}
 	b.tieOneToOne()
 	b.tieLumps()
@@ -135,13 +150,28 @@ func (b *bank) tie() {
 	}
 }
 
-// near returns the lines of the days in which a payout may arrive.
-func (b *bank) near(from recon.Date, days int) []int {
-	var out []int
-	for d := range days + 1 {
-		out = append(out, b.byDate[from.AddDays(d)]...)
+// tells reports whether a line may speak of a payout at all: most lines of an account do not, and are not looked at for each
+// payout.
+func (b *bank) tells(text string) bool {
+	run := 0
+	for i := range len(text) {
+		if run++; text[i] < '0' || text[i] > '9' {
+			run = 0
+		}
+		if run >= 6 {
+			return true
+		}
 	}
-	return out
+	for _, names := range b.names {
+		if slices.ContainsFunc(names, func(name string) bool { return strings.Contains(text, name) }) {
+			return true
+		}
+	}
+	return false
+}
+
+func amountKey(currency string, amount decimal.Decimal) string {
+	return currency + amount.StringFixed(2)
 }
 
 // tieOneToOne ties by equal amounts. Pairs are taken from the surest down; of one strength only those of which both sides
@@ -153,8 +183,8 @@ func (b *bank) tieOneToOne() {
 		if !e.amount.IsPositive() {
 			continue
 		}
-		for _, j := range b.near(e.date, creditDays) {
-			if l := b.lines[j]; l.amount.Equal(e.amount) {
+		for _, j := range b.byAmount[amountKey(e.currency, e.amount)] {
+			if l := b.lines[j]; within(l.date, e.date, creditDays) {
 				if n := b.strength(e, l); n > 0 {
 					pairs = append(pairs, pair{i, j, n})
 				}
@@ -196,13 +226,15 @@ func (b *bank) tieOneToOne() {
 // tieLumps finds credits that are the sum of several payouts, as weekends and holidays make them.
 func (b *bank) tieLumps() {
 	for j, l := range b.lines {
-		if l.claimed || !l.amount.IsPositive() {
+		if l.claimed || !l.told || !l.amount.IsPositive() {
 			continue
 		}
 		var candidates []*expected
-		for _, e := range b.expected {
-			if e.state == "" && within(l.date, e.date, creditDays) && b.strength(e, l) > 0 {
-				candidates = append(candidates, e)
+		for d := creditDays; d >= 0; d-- {
+			for _, e := range b.due[l.date.AddDays(-d)] {
+				if e.state == "" && b.strength(e, l) > 0 {
+					candidates = append(candidates, e)
+				}
 			}
 		}
 		amounts := make([]decimal.Decimal, len(candidates))
@@ -232,16 +264,24 @@ func (b *bank) tieLumps() {
 
 // tieParts finds payouts that came in several credits.
 func (b *bank) tieParts() {
+	free := map[recon.Date][]int{}
+	for j, l := range b.lines {
+		if l.told && !l.claimed && l.amount.IsPositive() {
+			free[l.date] = append(free[l.date], j)
+		}
+	}
 	for _, e := range b.expected {
 		if e.state != "" || !e.amount.IsPositive() {
 			continue
 		}
 		var candidates []int
 		var amounts []decimal.Decimal
-		for _, j := range b.near(e.date, creditDays) {
-			if l := b.lines[j]; !l.claimed && l.amount.IsPositive() && b.strength(e, l) > 0 {
-				candidates = append(candidates, j)
-				amounts = append(amounts, l.amount)
+		for d := range creditDays + 1 {
+			for _, j := range free[e.date.AddDays(d)] {
+				if l := b.lines[j]; !l.claimed && l.amount.LessThan(e.amount) && b.strength(e, l) > 0 {
+					candidates = append(candidates, j)
+					amounts = append(amounts, l.amount)
+				}
 			}
 		}
 		sets := subsets(amounts, e.amount)
@@ -318,13 +358,12 @@ func (b *bank) findReturns() {
 			continue // a part of a lump: which one came back cannot be told
 		}
 		var back []int
-		for _, j := range b.near(credit.date, returnDays) {
+		for _, j := range b.byAmount[amountKey(credit.currency, credit.amount.Neg())] {
 			l := b.lines[j]
-			if l.claimed || l.account != credit.account || l.currency != credit.currency || !l.amount.Equal(credit.amount.Neg()) {
+			if l.claimed || l.account != credit.account || !within(l.date, credit.date, returnDays) {
 				continue
 			}
-			text := strings.ToLower(l.memo)
-			if slices.ContainsFunc(returnWords, func(w string) bool { return strings.Contains(text, w) }) {
+			if slices.ContainsFunc(returnWords, func(w string) bool { return strings.Contains(l.text, w) }) {
 				back = append(back, j)
 			}
 		}

@@ -85,6 +85,41 @@ func TestTieBank(t *testing.T) {
 	}
 }
 
+// A year of a large merchant group is tied in seconds: every payout in a credit of its own, with other lines between.
+func TestTieBankLarge(t *testing.T) {
+	b := &bank{names: map[string][]string{"lakala": {"拉卡拉"}}}
+	for d := range 365 {
+		date := recon.NewDate(2026, time.January, 1).AddDays(d)
+		for m := range 200 {
+			amount := decimal.New(int64(100_000+(d*7919+m*104729)%900_000), -2)
+			b.expected = append(b.expected, &expected{acquirer: "lakala", payoutID: fmt.Sprintf("P%04d%04d", d, m), merchant: fmt.Sprintf("8222900%08d", m),
+				currency: "CNY", date: date, amount: amount})
+			b.lines = append(b.lines, &bankLine{date: date.AddDays(1), amount: amount, currency: "CNY", counterparty: "拉卡拉支付股份有限公司", memo: fmt.Sprintf("8222900%08d", m)},
+				&bankLine{date: date, amount: decimal.New(int64(d*200+m), -2), currency: "CNY", counterparty: "某某公司", memo: "货款"})
+		}
+		b.last = date.AddDays(5)
+	}
+	// As many again whose account's statement is not there.
+	for i := range len(b.expected) {
+		other := *b.expected[i]
+		other.acquirer, other.payoutID, other.merchant = "shengpay", "S"+other.payoutID, "M1"
+		b.expected = append(b.expected, &other)
+	}
+	began := time.Now()
+	b.tie()
+	took := time.Since(began)
+	credited := 0
+	for _, e := range b.expected {
+		if e.state == BankCredited {
+			credited++
+		}
+	}
+	if credited < len(b.expected)/2*99/100 || took > 20*time.Second {
+		t.Errorf("%d of %d credited in %v", credited, len(b.expected), took)
+	}
+	t.Logf("%d payouts, %d lines, %d credited, in %v", len(b.expected), len(b.lines), credited, took)
+}
+
 // Of many amounts the search stays bounded, and finds runs of neighbours.
 func TestSubsets(t *testing.T) {
 	var many []decimal.Decimal
