@@ -64,6 +64,16 @@ func TestProfileComesLater(t *testing.T) {
 	if f := in.load(t)["bill.csv"]; f.State != ingest.Known {
 		t.Errorf("once more: %+v", f)
 	}
+	// One that makes the file another acquirer's would contradict what is loaded.
+	in.opt.Profiles = []*profile.Profile{parseProfile(t, strings.Replace(ownProfile, "acquirer: lakala", "acquirer: shengpay", 1))}
+	for range 2 {
+		if f := in.load(t)["bill.csv"]; f.State != ingest.Known {
+			t.Errorf("with another acquirer: %+v", f)
+		}
+	}
+	if got := in.query(t, `SELECT DISTINCT acquirer FROM settlement_row`); len(got) != 1 || got[0] != "lakala" {
+		t.Errorf("the rows are of %v", got)
+	}
 }
 
 // The samples of real formats are loaded without any configuration, out of their archives; a second night changes nothing.

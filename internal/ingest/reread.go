@@ -18,6 +18,7 @@ import (
 // facts, what still is not keeps its reason or gets a new one. The rows that were accepted stay as they are. A profile that
 // makes another kind of file of it, or another acquirer's, changes nothing: its facts would contradict those that are there.
 func (l *loader) reread(ctx context.Context, c candidate, fileID int32, report *File) error {
+	readable := false
 	err := postgres.Transact(ctx, l.pool, func(tx pgx.Tx) (bool, error) {
 		report.Rows, report.Rejected = 0, 0
 		entry := register{candidate: c, fileID: fileID}
@@ -40,8 +41,7 @@ func (l *loader) reread(ctx context.Context, c candidate, fileID int32, report *
 		for _, line := range lines {
 			rejected[line] = true
 		}
-		ok, err := l.rereadLines(ctx, tx, &entry, report.Kind, rejected)
-		if err != nil || !ok {
+		if readable, err = l.rereadLines(ctx, tx, &entry, report.Kind, rejected); err != nil || !readable {
 			return false, err
 		}
 		report.Rows, report.Rejected = int64(len(lines))-entry.rowsRejected, entry.rowsRejected
@@ -57,6 +57,10 @@ func (l *loader) reread(ctx context.Context, c candidate, fileID int32, report *
 			 WHERE file_id = $1`, fileID, entry.rowsRejected, day(entry.firstDate), day(entry.lastDate), c.version, report.Rows == 0)
 		return true, err
 	})
+	if err == nil && !readable {
+		// It is not read in vain every night.
+		_, err = l.pool.Exec(ctx, `UPDATE file SET format_version = $2 WHERE file_id = $1`, fileID, c.version)
+	}
 	return err
 }
 
