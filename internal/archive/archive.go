@@ -29,6 +29,7 @@ const (
 	freeOut    = 10 << 20  // … beyond these
 	maxNested  = 512 << 20 // bytes of a zip within a zip, which must lie on disk to be read
 	maxDepth   = 2
+	maxShown   = 1000 // bytes of a name that is shown
 )
 
 // Document is one text or workbook inside a file.
@@ -118,7 +119,7 @@ func (s *search) addZip(f io.ReaderAt, size int64, name string, depth int, plain
 		return &Error{name, fmt.Sprintf("%d members, at most %d are read", len(r.File), maxMembers)}
 	}
 	for _, m := range r.File {
-		shown := name + "!" + memberName(m)
+		shown := name + "!" + ShownName(m.Name)
 		base := m.Name[strings.LastIndexAny(m.Name, `/\`)+1:]
 		switch {
 		case strings.HasSuffix(m.Name, "/"), strings.HasPrefix(m.Name, "__MACOSX/"), base == ".DS_Store", m.UncompressedSize64 == 0 && m.CompressedSize64 == 0:
@@ -245,11 +246,11 @@ func isWorkbook(r *zip.Reader) bool {
 	return types && book
 }
 
-// memberName returns a member's name as text. Names that Chinese programs wrote are GBK without the flag that says UTF-8.
-func memberName(m *zip.File) string {
-	name := m.Name
-	if m.NonUTF8 && !utf8.ValidString(name) {
-		if decoded, err := simplifiedchinese.GB18030.NewDecoder().String(name); err == nil {
+// ShownName returns a file's or member's name as text: names that Chinese programs wrote are GBK bytes, and a name may hold
+// anything but a slash. A name is at most 255 bytes on disk and 64 KiB in a zip; of a longer one the beginning is shown.
+func ShownName(name string) string {
+	if !utf8.ValidString(name) {
+		if decoded, err := simplifiedchinese.GB18030.NewDecoder().String(name); err == nil && !strings.ContainsRune(decoded, utf8.RuneError) {
 			name = decoded
 		}
 	}
@@ -263,7 +264,7 @@ func memberName(m *zip.File) string {
 		default:
 			b.WriteRune(r)
 		}
-		if b.Len() > 400 { // a name is at most 64 KiB, a file's 255 bytes
+		if b.Len() > maxShown {
 			return b.String() + "…"
 		}
 	}

@@ -44,10 +44,10 @@ func Explain(path string, opt Options) ([]Explained, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("input: %s is no file", path)
 	}
-	documents, done, err := archive.Documents(f, info.Size(), printable(filepath.Base(path)))
+	documents, done, err := archive.Documents(f, info.Size(), archive.ShownName(filepath.Base(path)))
 	var damaged *archive.Error
 	if errors.As(err, &damaged) {
-		return []Explained{{Document: printable(filepath.Base(path)), Problem: damaged.Error()}}, nil
+		return []Explained{{Document: archive.ShownName(filepath.Base(path)), Problem: damaged.Error()}}, nil
 	}
 	if err != nil {
 		return nil, err

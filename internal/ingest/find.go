@@ -13,10 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
-
-	"golang.org/x/text/encoding/simplifiedchinese"
 
 	"github.com/posrecon/posrecon/internal/archive"
 	"github.com/posrecon/posrecon/internal/recon"
@@ -142,7 +138,7 @@ func (c *candidate) documents() (documents []archive.Document, packed bool, done
 	if err != nil {
 		return nil, false, nil, errors.Join(fmt.Errorf("read input: %w", err), f.Close())
 	}
-	documents, done, err = archive.Documents(f, info.Size(), printable(filepath.Base(c.path)))
+	documents, done, err = archive.Documents(f, info.Size(), archive.ShownName(filepath.Base(c.path)))
 	if err != nil {
 		return nil, false, nil, errors.Join(err, f.Close())
 	}
@@ -199,7 +195,7 @@ func (f *finder) add(root, path string, info fs.FileInfo) error {
 	if len(f.found) == maxFiles {
 		return fmt.Errorf("more than %d files: name fewer folders", maxFiles)
 	}
-	name := printable(filepath.Base(path))
+	name := archive.ShownName(filepath.Base(path))
 	f.found = append(f.found, candidate{
 		path: path, name: name, names: []string{name}, folder: folderAcquirer(root, path, f.acquirers), size: info.Size(),
 	})
@@ -242,28 +238,6 @@ func (f *finder) walk(root, dir string) error {
 		}
 	}
 	return nil
-}
-
-// printable returns a file's name as text: names from archives made on a Chinese Windows are GBK bytes, and a name may
-// hold anything but a slash.
-func printable(name string) string {
-	if !utf8.ValidString(name) {
-		if decoded, err := simplifiedchinese.GB18030.NewDecoder().String(name); err == nil && !strings.ContainsRune(decoded, utf8.RuneError) {
-			name = decoded
-		}
-	}
-	var b strings.Builder
-	for i, r := range name {
-		switch {
-		case r == utf8.RuneError && !strings.HasPrefix(name[i:], string(utf8.RuneError)):
-			fmt.Fprintf(&b, `\x%02x`, name[i])
-		case unicode.IsControl(r):
-			fmt.Fprintf(&b, `\x%02x`, r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
 }
 
 // unfinished reports whether a name is one that programs give to a file while they write it.
@@ -311,7 +285,7 @@ func (c *candidate) identify(opt Options) error {
 	}
 	if c.damaged != "" {
 		c.document = ""
-		c.name = printable(filepath.Base(c.path))
+		c.name = archive.ShownName(filepath.Base(c.path))
 		c.names = []string{c.name}
 		return c.read(opt)
 	}
