@@ -29,14 +29,15 @@ type posCode struct {
 	en, zh   string
 }
 
-// lookUp returns the meaning of a response code; an unknown one says nothing.
-func lookUp(code string) posCode {
+// lookUp returns the meaning of a response code to the acquirer and on the channel that it came by; an unknown one says
+// nothing.
+func lookUp(code string, scopes ...string) posCode {
 	if code == "" {
 		return posCode{}
 	}
-	r, ok := codes.FindResponse(code)
+	r, ok := codes.FindResponse(code, scopes...)
 	if !ok || r.Class == codes.Other {
-		return posCode{class: codeOther}
+		return posCode{class: codeOther, en: r.EN, zh: r.ZH}
 	}
 	return posCode{r.Class, r.SubCause, r.Strength, r.EN, r.ZH}
 }
@@ -56,17 +57,17 @@ func sureness(s codes.Strength, strong float64) float64 {
 type holdReason struct {
 	sub    recon.SubCause
 	known  bool // by code or by words, not by default
-	byCode bool
+	byCode bool // by a code that has one meaning; one that has several is worth what words are
 }
 
 // readHold reads a reason: the code where it is known, else the words, else what the fallback says.
-func readHold(code, text string, fallback recon.SubCause) holdReason {
-	if p, ok := codes.FindPayout(code); ok && p.Strength != codes.Weak {
-		return holdReason{p.SubCause, true, true}
+func readHold(code, text string, fallback recon.SubCause, scopes ...string) holdReason {
+	p, _ := codes.FindPayout(code, scopes...)
+	if p.Strength == codes.Strong || p.Strength == codes.Medium {
+		return holdReason{p.SubCause, true, p.Strength == codes.Strong}
 	}
 	if sub, ok := codes.FindWords(text); ok {
 		return holdReason{sub, true, false}
 	}
-	p, _ := codes.FindPayout(code)
 	return holdReason{sub: cmp.Or(p.SubCause, fallback)}
 }

@@ -100,6 +100,10 @@ func TestReadHold(t *testing.T) {
 		{"E9001", "收款银行系统维护，次日重出", holdReason{recon.PayoutLate, true, true}},
 		{"E9001", "户名不符", holdReason{recon.PayoutLate, true, true}}, // a known code comes before words
 		{"X1", "户名不符", holdReason{recon.AccountAbnormal, true, false}},
+		{"3056", "", holdReason{recon.AccountAbnormal, true, false}},     // a code of several meanings is worth what words are
+		{"4000", "户名不符", holdReason{recon.AccountAbnormal, true, false}}, // words come before a weak code
+		{"4000", "", holdReason{sub: recon.PayoutLate}},
+		{"0000", "", holdReason{sub: recon.SystemDelay}}, // a code of success is no reason
 		{"", "司法冻结", holdReason{recon.AccountFrozen, true, false}},
 		{"", "公安止付", holdReason{recon.AccountFrozen, true, false}},
 		{"", "银行系统维护，次日处理", holdReason{recon.PayoutLate, true, false}},

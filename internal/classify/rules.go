@@ -147,7 +147,7 @@ func (e *explainer) withheldLine(s *subject) Explanation {
 		recon.SettleHeld: recon.AccountFrozen, recon.SettleRejected: recon.AccountAbnormal,
 		recon.SettleReturned: recon.AccountAbnormal, recon.SettlePending: recon.SystemDelay,
 	}[recon.SettleStatus(s.SettleStatus)]
-	reason := readHold(s.ReasonCode, s.Reason, fallback)
+	reason := readHold(s.ReasonCode, s.Reason, fallback, s.Acquirer)
 	if reason.sub == recon.PayoutLate && s.SettleStatus == string(recon.SettlePending) {
 		reason.sub = recon.SystemDelay
 	}
@@ -166,7 +166,7 @@ func (e *explainer) badPayout(s *subject) Explanation {
 		recon.PayoutProcessing: recon.PayoutLate, recon.PayoutHeld: recon.AccountFrozen,
 		recon.PayoutFailed: recon.AccountAbnormal, recon.PayoutReturned: recon.AccountAbnormal,
 	}[recon.PayoutStatus(s.PayoutStatus)]
-	reason := readHold(s.PayoutCode, s.PayoutReason, fallback)
+	reason := readHold(s.PayoutCode, s.PayoutReason, fallback, s.Acquirer)
 	if s.PayoutStatus == string(recon.PayoutProcessing) && !reason.known {
 		reason = holdReason{recon.PayoutLate, true, true} // being paid is its own reason
 	}
@@ -253,7 +253,7 @@ func (e *explainer) missingLine(s *subject) Explanation {
 
 // notCompleted explains an order that the POS has not as SUCCESS and that no line tells of.
 func (e *explainer) notCompleted(s *subject) Explanation {
-	code := lookUp(s.ResponseCode)
+	code := s.code()
 	codeSays := Evidence{"code", fmt.Sprintf("the POS has it as %s%s", e.posState(s), inBrackets(s.ResponseCode, cmp.Or(s.ResponseMessage, code.en))),
 		fmt.Sprintf("POS 状态 %s%s", e.posState(s), inBrackets(s.ResponseCode, cmp.Or(code.zh, s.ResponseMessage))), s.POSSource}
 	x := func(sub recon.SubCause, confidence float64) Explanation {
@@ -396,7 +396,7 @@ func (e *explainer) faultOf(s *subject) (fault, bool) {
 
 func (e *explainer) inOutage(s *subject, w window) Explanation {
 	confidence := 0.9
-	if s.POSStatus == string(recon.POSSuccess) && lookUp(s.ResponseCode).class != codeSystem {
+	if s.POSStatus == string(recon.POSSuccess) && s.code().class != codeSystem {
 		confidence = 0.82
 	}
 	return Explanation{SubCause: recon.ChannelOutage, Confidence: confidence, Action: actionOf(recon.ChannelOutage),

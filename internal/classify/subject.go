@@ -116,6 +116,9 @@ func (s *subject) scan() []any {
 // outcome returns the verdict's outcome as the noun it is.
 func (s *subject) outcome() recon.Outcome { return recon.Outcome(s.Outcome) }
 
+// code is what the POS's response code says.
+func (s *subject) code() posCode { return lookUp(s.ResponseCode, s.Acquirer, s.Channel) }
+
 // nothingOwed reports whether the POS itself says that no money is due.
 func (s *subject) nothingOwed() bool {
 	return s.POSStatus == string(recon.POSFailed) || s.POSStatus == string(recon.POSClosed) || s.POSStatus == string(recon.POSReversed)

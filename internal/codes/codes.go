@@ -22,7 +22,7 @@ type Class string
 // Approved: it succeeded. Business: it failed for a reason of the payer's or the till's. System: it is not known to have
 // failed, the payer may have been charged, or the request never was one. Network: it did not get that far. Waiting: the
 // payer has not confirmed, or the result is not known yet. Blocked: the merchant's account stops it. Other: it is not about
-// a payment.
+// a payment, or says no more than the payment's status.
 const (
 	Approved Class = "approved"
 	Business Class = "business"
@@ -60,7 +60,7 @@ type Response struct {
 type Payout struct {
 	Family   string
 	Code     string
-	SubCause recon.SubCause
+	SubCause recon.SubCause // "" where it is evidence of nothing
 	Strength Strength
 	EN, ZH   string
 	Source   string
@@ -121,32 +121,56 @@ var AllWords = sync.OnceValue(func() []Words {
 	return list
 })
 
-var responseByCode = sync.OnceValue(func() map[string]Response {
-	m := make(map[string]Response, len(Responses()))
+var responseByCode = sync.OnceValue(func() map[string][]Response {
+	m := make(map[string][]Response, len(Responses()))
 	for _, r := range Responses() {
-		m[r.Code] = r
+		m[r.Code] = append(m[r.Code], r)
 	}
 	return m
 })
 
-var payoutByCode = sync.OnceValue(func() map[string]Payout {
-	m := make(map[string]Payout, len(Payouts()))
+var payoutByCode = sync.OnceValue(func() map[string][]Payout {
+	m := make(map[string][]Payout, len(Payouts()))
 	for _, p := range Payouts() {
-		m[p.Code] = p
+		m[p.Code] = append(m[p.Code], p)
 	}
 	return m
 })
 
-// FindResponse returns the meaning of a response code, in any case.
-func FindResponse(code string) (Response, bool) {
-	r, ok := responseByCode()[strings.ToUpper(code)]
-	return r, ok
+// family returns whose codes an acquirer or a channel speaks, as the tables name it.
+func family(scope string) string {
+	if strings.EqualFold(scope, "UNIONPAY") {
+		return "field39"
+	}
+	return strings.ToLower(scope)
 }
 
-// FindPayout returns the meaning of a reason code, in any case.
-func FindPayout(code string) (Payout, bool) {
-	p, ok := payoutByCode()[strings.ToUpper(code)]
-	return p, ok
+// ofScope returns the meaning in the family of the first scope that has one, else in the first of the table: acquirers pass
+// the codes of wallets and banks on, so a code means what its only owner says wherever it occurs.
+func ofScope[T any](meanings []T, familyOf func(T) string, scopes []string) (T, bool) {
+	for _, scope := range scopes {
+		for _, m := range meanings {
+			if familyOf(m) == family(scope) {
+				return m, true
+			}
+		}
+	}
+	if len(meanings) == 0 {
+		var none T
+		return none, false
+	}
+	return meanings[0], true
+}
+
+// FindResponse returns the meaning of a response code, in any case. Where several families have it, the scopes tell which is
+// meant: the acquirer, then the channel.
+func FindResponse(code string, scopes ...string) (Response, bool) {
+	return ofScope(responseByCode()[strings.ToUpper(code)], func(r Response) string { return r.Family }, scopes)
+}
+
+// FindPayout returns the meaning of a reason code, in any case, as FindResponse does.
+func FindPayout(code string, scopes ...string) (Payout, bool) {
+	return ofScope(payoutByCode()[strings.ToUpper(code)], func(p Payout) string { return p.Family }, scopes)
 }
 
 // FindWords returns what the first words that occur in a text mean.
