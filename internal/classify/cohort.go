@@ -99,13 +99,13 @@ type mark struct {
 	unheard  bool // no channel transaction id, though the log gives them
 }
 
-// suspicious reports whether a subject may be part of an outage: no line, and not explained by a business code, a
-// callback that did arrive, or the POS's own closing.
+// suspicious reports whether a subject may be part of an outage: no line, and not explained by a business code, by one
+// that blocks the merchant, by a callback that did arrive, or by the POS's own closing.
 func suspicious(s *subject) bool {
 	if s.TxnTime == nil || s.Type != string(recon.TypeSale) {
 		return false
 	}
-	class := lookUp(s.ResponseCode).class
+	class := s.code().class
 	if s.outcome() == recon.StatusMismatch {
 		return class == codeSystem // the channel took it and could not say so
 	}
@@ -116,7 +116,7 @@ func suspicious(s *subject) bool {
 	case recon.POSFailed:
 		return class == codeSystem || class == codeNetwork
 	case recon.POSUnknown, recon.POSPending:
-		return class != codeBusiness && class != codeWaiting
+		return class != codeBusiness && class != codeWaiting && class != codeBlocked
 	case recon.POSSuccess:
 		return !(s.Callbacks && s.HasCallback)
 	}

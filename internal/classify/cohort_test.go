@@ -229,6 +229,8 @@ func TestSuspicious(t *testing.T) {
 		"pending":                        {func(s *subject) { s.POSStatus = "PENDING" }, true},
 		"waiting for the payer":          {func(s *subject) { s.POSStatus, s.ResponseCode = "PENDING", "USERPAYING" }, false},
 		"unknown, but the payer's fault": {func(s *subject) { s.ResponseCode = "51" }, false},
+		"unknown, the merchant blocked":  {func(s *subject) { s.ResponseCode = "ACQ.SELLER_BEEN_BLOCKED" }, false},
+		"left under way by the acquirer": {func(s *subject) { s.POSStatus, s.ResponseCode = "PENDING", "DEAL" }, true}, // repeats the status
 		"failed by the system":           {func(s *subject) { s.POSStatus, s.ResponseCode = "FAILED", "96" }, true},
 		"failed on the network":          {func(s *subject) { s.POSStatus, s.ResponseCode = "FAILED", "NETERR" }, true},
 		"failed by the payer":            {func(s *subject) { s.POSStatus, s.ResponseCode = "FAILED", "51" }, false},
