@@ -1,6 +1,9 @@
 // Package match decides outcomes: it finds what stands for every key, matches orders with settlement lines in the
-// ordered passes of the contract, and stores one verdict for each order and each line that no order claims. All of it
+// ordered passes of the contract, and stores one verdict for each order and each line that no order claims. All of that
 // is set-based SQL over the facts; which cause explains a verdict is not decided here.
+//
+// Beside the orders it ties the money: payouts with their lines (payout.go), with the bank's account statements (bank.go,
+// in Go, since it searches for sums among few lines), and fees with the contracts (fees.go).
 //
 // A decision is a pure function of the facts, the rules and the as-of instant: not of the order in which files came,
 // nor of earlier verdicts. Earlier verdicts only tell which keys need not be looked at again.

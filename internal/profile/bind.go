@@ -648,6 +648,3 @@ func (b *Binding) Keep(cells []string) []string {
 	}
 	return out
 }
-
-// Acquirer returns whose files these are, "" where the profile does not say.
-func (b *Binding) Acquirer() string { return b.profile.Acquirer }

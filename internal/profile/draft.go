@@ -27,7 +27,7 @@ title: %s
 kind: %s
 `, slug(name), quoted(name), kind)
 	if kind != recon.KindPOSLog {
-		b.WriteString("acquirer: TODO                 # ? whose files these are: lakala, chinaums, …\n")
+		b.WriteString("acquirer: " + blank + "                 # ? whose files these are: lakala, chinaums, …\n")
 	}
 	b.WriteString("match:\n  columns: [" + strings.Join(d.typical(), ", ") + "]\nfields:\n")
 	for i, field := range slices.Concat(columns.required, columns.optional) {
@@ -60,6 +60,10 @@ kind: %s
 	}
 	return b.String()
 }
+
+// blank stands in a draft where its reader, who knows the file, has to write: it is part of the document, and no column is
+// named so, so that a draft that was not completed is refused.
+const blank = "TODO"
 
 type draft struct {
 	header []string
@@ -219,7 +223,7 @@ func guess(field, value string) string {
 			return f.Value
 		}
 	}
-	return "TODO"
+	return blank
 }
 
 func (d *draft) fallback(field string) string {
@@ -229,7 +233,7 @@ func (d *draft) fallback(field string) string {
 	case "channel":
 		return "channel: {value: OTHER}"
 	}
-	return field + ": TODO"
+	return field + ": " + blank
 }
 
 // example shows a column's first value; of a long number the middle is left out, it may be a card's.

@@ -235,17 +235,17 @@ func TestClean(t *testing.T) {
 	}
 }
 
-// A draft of a table with unknown names is a profile as soon as its TODOs are filled.
+// A draft of a table with unknown names is a profile as soon as its blanks are filled.
 func TestDraft(t *testing.T) {
 	text := Draft("日报.csv", []string{"平台单号", "商户订单编号", "商户编号", "金额(分)", "资金日", "结算状态", "支付渠道"},
 		[][]string{{"X1", "P1", "M1", "3580", "2026-03-06", "已结算", "微信"}, {"X2", "P2", "M1", "100", "2026-03-06", "冻结", "支付宝"}})
 	for _, want := range []string{"order_id: 商户订单编号", "merchant_id: 商户编号", "amount: {column: 金额(分), unit: fen}",
-		"map: {已结算: SETTLED, 冻结: HELD}", "map: {微信: WECHAT, 支付宝: ALIPAY}", "settle_date: TODO", "such as P1"} {
+		"map: {已结算: SETTLED, 冻结: HELD}", "map: {微信: WECHAT, 支付宝: ALIPAY}", "settle_date: " + blank, "such as P1"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("it lacks %q:\n%s", want, text)
 		}
 	}
-	filled := strings.NewReplacer("settle_date: TODO", "settle_date: 资金日", "acquirer: TODO", "acquirer: lakala").Replace(text)
+	filled := strings.NewReplacer("settle_date: "+blank, "settle_date: 资金日", "acquirer: "+blank, "acquirer: lakala").Replace(text)
 	p, err := Parse("draft", []byte(filled))
 	if err != nil {
 		t.Fatalf("%v:\n%s", err, filled)

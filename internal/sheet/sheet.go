@@ -56,7 +56,6 @@ const (
 type Workbook struct {
 	temp    *os.File
 	zip     *zip.Reader
-	names   []string
 	shared  []string
 	dates   []bool // by style: whether numbers are shown as dates
 	base    time.Time
@@ -132,9 +131,6 @@ func (w *Workbook) Close() error {
 	return errors.Join(errs...)
 }
 
-// Sheets names the visible sheets in their order.
-func (w *Workbook) Sheets() []string { return w.names }
-
 // open opens a part of the zip, nil where there is none.
 func (w *Workbook) open(name string, limit int64) (io.ReadCloser, error) {
 	name = strings.TrimPrefix(path.Clean("/"+name), "/")
@@ -184,7 +180,6 @@ func (w *Workbook) readBook() ([]string, error) {
 			Date1904 string `xml:"date1904,attr"`
 		} `xml:"workbookPr"`
 		Sheets []struct {
-			Name  string `xml:"name,attr"`
 			State string `xml:"state,attr"`
 			ID    string `xml:"http://schemas.openxmlformats.org/officeDocument/2006/relationships id,attr"`
 			Alt   string `xml:"http://purl.oclc.org/ooxml/officeDocument/relationships id,attr"`
@@ -226,7 +221,6 @@ func (w *Workbook) readBook() ([]string, error) {
 		if target == "" {
 			target = fmt.Sprintf("xl/worksheets/sheet%d.xml", i+1)
 		}
-		w.names = append(w.names, s.Name)
 		parts = append(parts, target)
 	}
 	return parts, nil

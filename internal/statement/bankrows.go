@@ -28,7 +28,7 @@ func (s *standardRow) row(cells []string) row {
 // balance follows one account's balance from the opening to the closing one.
 type balance struct {
 	account      string
-	opening, sum decimal.Decimal
+	sum          decimal.Decimal // the opening balance and the lines since
 	open, broken bool
 	problem      string
 }
@@ -42,7 +42,7 @@ func (b *balance) begin(account, amount string, debit bool) {
 	if debit {
 		d = d.Neg()
 	}
-	b.opening, b.sum, b.open = d, d, true
+	b.sum, b.open = d, true
 }
 
 func (b *balance) add(amount string, debit bool) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/csv"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -372,7 +371,7 @@ func (r *Reader) Values() map[string]string {
 			out[col.String()] = v
 		}
 	}
-	return maps.Clone(out)
+	return out
 }
 
 // peek is value for a column that the file may not have.
