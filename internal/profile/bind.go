@@ -30,8 +30,12 @@ type Binding struct {
 	tallies []tally
 	hidden  []bool // columns that are never kept
 
+	// The fields that say the direction of the money, -1 for none.
+	amountAt, typeAt int
+
 	cleaned []string // of the row in hand
 	done    []bool
+	joined  []byte
 }
 
 // field computes one canonical column.
@@ -41,6 +45,7 @@ type field struct {
 	rule   rule
 	cases  []boundCase
 	signed bool // keeps its sign: payouts and bank lines
+	column int  // the one column whose text this is as it stands, -1 if there is more to it
 
 	lastIn, lastOut string // of a date: a file has few
 }
@@ -61,6 +66,7 @@ type rule struct {
 	values   map[string]string
 	find     []boundFind
 	seen     map[string]string // results of find
+	matched  map[string]string // results of pattern
 	blanks   []string
 	digits   int
 	fen      bool
@@ -129,7 +135,7 @@ func (c *clause) matches(s string) bool {
 // Bind finds the profile's columns in a header. captured are the values that were found outside the rows. A column that
 // the file lacks is an error only where nothing else gives a required value.
 func (p *Profile) Bind(header []string, captured map[string]string) (*Binding, error) {
-	b := &Binding{profile: p, at: map[string]int{}, cleaned: make([]string, len(header)), done: make([]bool, len(header))}
+	b := &Binding{profile: p, at: map[string]int{}, amountAt: -1, typeAt: -1, cleaned: make([]string, len(header)), done: make([]bool, len(header))}
 	for i, name := range header {
 		name = clean(name)
 		b.names = append(b.names, name)
@@ -182,9 +188,26 @@ func (p *Profile) Bind(header []string, captured map[string]string) (*Binding, e
 			}
 			continue
 		}
+		f.column = f.plainColumn()
+		switch name {
+		case "amount":
+			b.amountAt = len(b.fields)
+		case "type":
+			b.typeAt = len(b.fields)
+		}
 		b.fields = append(b.fields, f)
 	}
 	return b, b.bindTotals()
+}
+
+// plainColumn returns the column of a field that is a text and is taken as it stands, -1 for any other. The type is looked at.
+func (f *field) plainColumn() int {
+	r := &f.rule
+	if f.typ != typeText || f.name == "type" || len(f.cases) > 0 || len(r.columns) != 1 || len(r.blanks) > 0 || r.constant != "" || r.fallback != "" ||
+		r.pattern != nil || r.replace != nil || r.values != nil || r.find != nil || r.digits > 0 {
+		return -1
+	}
+	return r.columns[0]
 }
 
 // wanted names the columns that a field could come from.
@@ -406,6 +429,10 @@ func (b *Binding) Translate(cells []string, out []string) (load bool, bad Proble
 	typ, negative := "", ""
 	for i := range b.fields {
 		f := &b.fields[i]
+		if f.column >= 0 {
+			out[i] = b.cell(f.column)
+			continue
+		}
 		r := &f.rule
 		for j := range f.cases {
 			if f.cases[j].when.holds(b) {
@@ -424,9 +451,9 @@ func (b *Binding) Translate(cells []string, out []string) (load bool, bad Proble
 		switch {
 		case minus && f.typ == typeAmount && f.signed:
 			value = "-" + value
-		case minus && f.name == "amount":
+		case minus && i == b.amountAt:
 			negative = value
-		case f.name == "type":
+		case i == b.typeAt:
 			typ = value
 		}
 		out[i] = value
@@ -455,28 +482,29 @@ func (b *Binding) value(f *field, r *rule) (value string, source int, minus bool
 			value = ""
 		}
 	case len(r.join) > 0:
-		source = r.join[0]
+		source, b.joined = r.join[0], b.joined[:0]
 		for i, c := range r.join {
 			s := b.cell(c)
 			if s == "" && i == 0 {
-				value = ""
 				break
 			}
 			if i > 0 && s != "" {
-				value += " "
+				b.joined = append(b.joined, ' ')
 			}
-			value += s
+			b.joined = append(b.joined, s...)
 		}
+		value = string(b.joined)
 	case len(r.text) > 0:
+		b.joined = b.joined[:0]
 		for _, p := range r.text {
 			if p.column >= 0 {
 				source = p.column
-				value += b.cell(p.column)
+				b.joined = append(b.joined, b.cell(p.column)...)
 			} else {
-				value += p.text
+				b.joined = append(b.joined, p.text...)
 			}
 		}
-		value = trim(value)
+		value = trim(string(b.joined))
 	case r.signOf >= 0:
 		source = r.signOf
 		if _, negative, rule := amount(b.cell(r.signOf), false, false); rule != "" {
@@ -491,11 +519,7 @@ func (b *Binding) value(f *field, r *rule) (value string, source int, minus bool
 	}
 	raw := value
 	if value != "" && r.pattern != nil {
-		if m := r.pattern.FindStringSubmatch(value); m != nil {
-			value = m[1]
-		} else {
-			value = ""
-		}
+		value = r.captured(value)
 	}
 	if value != "" && r.replace != nil {
 		value = r.replace.ReplaceAllString(value, r.with)
@@ -535,6 +559,25 @@ func (b *Binding) value(f *field, r *rule) (value string, source int, minus bool
 
 // maxSeen bounds how many values a rule remembers the result for: words of a few dozen kinds come again in every row.
 const maxSeen = 1000
+
+// captured returns what the pattern captures in a value, "" where it does not fit.
+func (r *rule) captured(value string) string {
+	if to, ok := r.matched[value]; ok {
+		return to
+	}
+	to := ""
+	if m := r.pattern.FindStringSubmatch(value); m != nil {
+		to = m[1]
+	}
+	if len(r.matched) < maxSeen {
+		if r.matched == nil {
+			r.matched = map[string]string{}
+		}
+		value = strings.Clone(value)
+		r.matched[value] = strings.Clone(to)
+	}
+	return to
+}
 
 // found looks for the first pattern that fits.
 func (r *rule) found(value string) (string, bool) {
@@ -587,7 +630,14 @@ func (b *Binding) amount(r *rule, value string, source int) (string, int, bool, 
 	return plain, source, negative && !isZero(plain), ""
 }
 
-func isZero(s string) bool { return strings.Trim(s, "0.") == "" }
+func isZero(s string) bool {
+	for i := range len(s) {
+		if s[i] != '0' && s[i] != '.' {
+			return false
+		}
+	}
+	return true
+}
 
 // moment reads a date or time as canonical text.
 func (b *Binding) moment(f *field, r *rule, value string) (text, rule string) {

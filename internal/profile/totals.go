@@ -87,9 +87,14 @@ func microYuan(s string, fen bool) (int64, bool) {
 	if s == "" {
 		return 0, true
 	}
-	if !ascii(s) || strings.ContainsAny(s, ",+") {
-		s = strings.ReplaceAll(strings.TrimPrefix(narrow(s), "+"), ",", "")
+	if v, ok := plainMicroYuan(s, fen); ok {
+		return v, true
 	}
+	return plainMicroYuan(strings.ReplaceAll(strings.TrimPrefix(narrow(s), "+"), ",", ""), fen)
+}
+
+// plainMicroYuan is microYuan for digits, a point and a minus.
+func plainMicroYuan(s string, fen bool) (int64, bool) {
 	negative := s != "" && s[0] == '-'
 	if negative {
 		s = s[1:]

@@ -2,6 +2,7 @@ package profile
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -34,7 +35,8 @@ func trim(s string) string {
 	for len(s) > 0 && s[len(s)-1] <= ' ' {
 		s = s[:len(s)-1]
 	}
-	if len(s) > 0 && (s[0] >= utf8.RuneSelf || s[len(s)-1] >= utf8.RuneSelf) {
+	// Wide and no-break blanks and byte order marks begin and end with bytes of their own.
+	if len(s) > 0 && (s[0] == 0xe3 || s[0] == 0xc2 || s[0] == 0xef || s[len(s)-1] == 0x80 || s[len(s)-1] == 0xa0 || s[len(s)-1] == 0xbf) {
 		return strings.Trim(s, " \t\r\n\u3000\u00a0\ufeff")
 	}
 	return s
@@ -86,8 +88,13 @@ const (
 // amount reads an amount as its source writes it and returns it as plain yuan without a sign. letter tells that C or D
 // (credit, debit) or a blank stands before the digits.
 func amount(s string, fen, letter bool) (plain string, negative bool, rule string) {
-	if !fen && !letter && plainYuan(s) {
-		return s, false, ""
+	if !fen && !letter {
+		if plain, negative, ok := plainYuan(s); ok {
+			return plain, negative, ""
+		}
+	}
+	if fen && allDigits(s) && len(s) <= 18 {
+		return yuanOfFen(s), false, ""
 	}
 	s = narrow(s)
 	if letter && len(s) > 0 && (s[0] == 'C' || s[0] == 'D') {
@@ -108,23 +115,21 @@ func amount(s string, fen, letter bool) (plain string, negative bool, rule strin
 		if !allDigits(s) || len(s) > 18 {
 			return "", negative, ruleFen
 		}
-		for len(s) > 3 && s[0] == '0' {
-			s = s[1:]
-		}
-		for len(s) < 3 {
-			s = "0" + s
-		}
-		return s[:len(s)-2] + "." + s[len(s)-2:], negative, ""
+		return yuanOfFen(s), negative, ""
 	}
 	whole, fraction, point := strings.Cut(s, ".")
 	if strings.IndexByte(whole, ',') >= 0 {
-		groups := strings.Split(whole, ",")
-		for i, g := range groups {
-			if i == 0 && (len(g) == 0 || len(g) > 3) || i > 0 && len(g) != 3 {
+		digits := make([]byte, 0, len(s))
+		for i := range len(whole) {
+			// From the right every fourth place is a comma, and no other.
+			if comma := (len(whole)-i)%4 == 0; comma != (whole[i] == ',') || comma && i == 0 {
 				return "", negative, ruleThousands
 			}
+			if whole[i] != ',' {
+				digits = append(digits, whole[i])
+			}
 		}
-		whole = strings.Join(groups, "")
+		whole = string(digits)
 	}
 	if whole == "" && fraction != "" {
 		whole = "0" // .50
@@ -147,20 +152,42 @@ func amount(s string, fen, letter bool) (plain string, negative bool, rule strin
 	return whole + "." + fraction, negative, ""
 }
 
-// plainYuan reports whether s is digits with at most two decimals: nothing to do.
-func plainYuan(s string) bool {
+// yuanOfFen puts the point into a number of fen.
+func yuanOfFen(s string) string {
+	for len(s) > 3 && s[0] == '0' {
+		s = s[1:]
+	}
+	switch len(s) {
+	case 1:
+		return "0.0" + s
+	case 2:
+		return "0." + s
+	}
+	return s[:len(s)-2] + "." + s[len(s)-2:]
+}
+
+// plainYuan reads an amount that is written plainly, with a minus at most and with no more decimals than two and zeros: what
+// most cells are.
+func plainYuan(s string) (plain string, negative, ok bool) {
+	if negative = len(s) > 0 && s[0] == '-'; negative {
+		s = s[1:]
+	}
 	i := 0
 	for i < len(s) && isDigit(s[i]) {
 		i++
 	}
 	if i == 0 || i == len(s) {
-		return i > 0
+		return s, negative, i > 0
 	}
-	if s[i] != '.' {
-		return false
+	if s[i] != '.' || i+1 == len(s) {
+		return "", false, false
 	}
-	n := len(s) - i - 1
-	return n >= 1 && n <= 2 && isDigit(s[i+1]) && isDigit(s[len(s)-1])
+	for j := i + 1; j < len(s); j++ {
+		if !isDigit(s[j]) || j > i+2 && s[j] != '0' {
+			return "", false, false
+		}
+	}
+	return s[:min(i+3, len(s))], negative, true
 }
 
 const (
@@ -314,5 +341,6 @@ func subtract(plain, off string, fen bool) (string, string) {
 		return "", "more than what it is taken off"
 	}
 	c := (a - b) / 10_000
-	return fmt.Sprintf("%d.%02d", c/100, c%100), ""
+	buf := strconv.AppendInt(make([]byte, 0, 24), c/100, 10)
+	return string(append(buf, '.', byte('0'+c%100/10), byte('0'+c%10))), ""
 }

@@ -33,6 +33,9 @@ type cells struct {
 
 	amountFen, feeFen int64 // of the row, for the totals
 
+	amounts *[1 << amountBits]decimal.Decimal // that were made before, by their last bits of fen
+	days    [32]day                           // that were read before, by their number in the month
+
 	scratch []byte
 }
 
@@ -221,7 +224,7 @@ func (c *cells) amount(col column) decimal.Decimal {
 		c.fail(col, s, amountRule(s))
 	}
 	c.amountFen = fen
-	return yuan(fen)
+	return c.yuan(fen)
 }
 
 // signedAmount reads the required amount of a payout, which may be negative.
@@ -244,7 +247,7 @@ func (c *cells) signedAmount(col column) decimal.Decimal {
 		fen = -fen
 	}
 	c.amountFen = fen
-	return yuan(fen)
+	return c.yuan(fen)
 }
 
 // optionalAmount reads an unsigned amount that may be absent; absent is zero fen.
@@ -257,7 +260,23 @@ func (c *cells) optionalAmount(col column) (d decimal.NullDecimal, fen int64) {
 	if !ok {
 		c.fail(col, s, amountRule(s))
 	}
-	return decimal.NewNullDecimal(yuan(fen)), fen
+	return decimal.NewNullDecimal(c.yuan(fen)), fen
+}
+
+// amountBits makes room for the sales up to 40 yuan and all fees: that is most of what is paid by QR code. A decimal is two
+// allocations and is never changed, so that rows may share one.
+const amountBits = 12
+
+// yuan returns an amount of fen as yuan, of scale two.
+func (c *cells) yuan(fen int64) decimal.Decimal {
+	if c.amounts == nil {
+		c.amounts = new([1 << amountBits]decimal.Decimal)
+	}
+	d := &c.amounts[fen&(1<<amountBits-1)]
+	if d.Exponent() != -2 || d.CoefficientInt64() != fen {
+		*d = yuan(fen)
+	}
+	return *d
 }
 
 // currency reads a currency code; CNY where the row gives none.
@@ -299,7 +318,7 @@ func (c *cells) time(col column) time.Time {
 	if s == "" {
 		return time.Time{}
 	}
-	t, rule := parseTime(s, c.zone)
+	t, rule := c.timeOf(s)
 	if rule != "" {
 		c.fail(col, s, rule)
 	}
@@ -324,11 +343,72 @@ func (c *cells) date(col column, ofFile recon.Date) recon.Date {
 		}
 		return ofFile
 	}
-	d, rule := parseDate(s)
+	d, rule := c.dateOf(s)
 	if rule != "" {
 		c.fail(col, s, rule)
 	}
 	return d
+}
+
+// day is a day that occurred: a file has few days and many times.
+type day struct {
+	text  string // 2006-01-02
+	date  recon.Date
+	start time.Time // its midnight, zero where its clocks change or that was not yet asked
+}
+
+// dayOf returns the day that s begins with, and the rule that it breaks.
+func (c *cells) dayOf(s string) (*day, string) {
+	s = s[:len(time.DateOnly)]
+	n, _ := digits(s[8:])
+	d := &c.days[n&31]
+	if d.text == s {
+		return d, ""
+	}
+	date, rule := parseDate(s)
+	if rule == "" {
+		*d = day{text: strings.Clone(s), date: date}
+	}
+	return d, rule
+}
+
+// dateOf is parseDate, remembering.
+func (c *cells) dateOf(s string) (recon.Date, string) {
+	if len(s) != len(time.DateOnly) {
+		return parseDate(s)
+	}
+	d, rule := c.dayOf(s)
+	if rule != "" {
+		return recon.Date{}, rule
+	}
+	return d.date, ""
+}
+
+// timeOf is parseTime, remembering: on a day whose clocks do not change a time is its midnight and what has passed since.
+func (c *cells) timeOf(s string) (time.Time, string) {
+	if len(s) != len(time.DateTime) || s[10] != ' ' || s[13] != ':' || s[16] != ':' {
+		return parseTime(s, c.zone)
+	}
+	hour, ok1 := digits(s[11:13])
+	minute, ok2 := digits(s[14:16])
+	second, ok3 := digits(s[17:])
+	if !ok1 || !ok2 || !ok3 || hour > 23 || minute > 59 || second > 59 {
+		return parseTime(s, c.zone)
+	}
+	d, rule := c.dayOf(s)
+	if rule != "" {
+		return parseTime(s, c.zone)
+	}
+	if d.start.IsZero() {
+		year, month, number := d.date.UTC().Date()
+		start := time.Date(year, month, number, 0, 0, 0, 0, c.zone)
+		end := time.Date(year, month, number, 23, 59, 59, 0, c.zone)
+		if end.Sub(start) != 24*time.Hour-time.Second || start.Day() != number {
+			return parseTime(s, c.zone)
+		}
+		d.start = start
+	}
+	return d.start.Add(time.Duration(hour*3600+minute*60+second) * time.Second), ""
 }
 
 // choice reads one of the allowed values, in any case. Where the row gives none it is the fallback; without a fallback

@@ -19,6 +19,7 @@ type row struct {
 	raw   string   // the line, for what stands outside the rows; "" where the file has no lines
 	cells []string // valid until the next call
 	width int      // how many cells there are
+	sound bool     // the cells are printable text; false if unknown
 	rule  string   // why the row cannot be split; "" if it can
 }
 
@@ -36,6 +37,21 @@ type tableRows struct {
 	scan  *scanner
 	cells []string
 	limit int // cells that are looked at
+	text  strings.Builder
+}
+
+// textBlock is how much text of rows is allocated at once. A value that somebody keeps keeps a block.
+const textBlock = 16 << 10
+
+// keep returns a copy of a line.
+func (t *tableRows) keep(raw []byte) string {
+	if t.text.Len()+len(raw) > t.text.Cap() {
+		t.text = strings.Builder{}
+		t.text.Grow(max(textBlock, len(raw)))
+	}
+	from := t.text.Len()
+	t.text.Write(raw)
+	return t.text.String()[from:]
 }
 
 func (t *tableRows) next() (row, error) {
@@ -47,7 +63,7 @@ func (t *tableRows) next() (row, error) {
 		if rec.flaw == sound && blankBy(rec.raw, t.scan.sep) {
 			continue
 		}
-		r := row{line: rec.line, raw: string(rec.raw)}
+		r := row{line: rec.line, raw: t.keep(rec.raw)}
 		switch rec.flaw {
 		case oversized:
 			r.rule = "the line is longer than 1 MiB"
@@ -55,7 +71,7 @@ func (t *tableRows) next() (row, error) {
 			r.rule = "a quoted cell on this line does not end as it should"
 		default:
 			t.cells, r.width = cutCells(t.cells[:0], r.raw, t.scan.sep, rec.quoted, t.limit)
-			r.cells = t.cells
+			r.cells, r.sound = t.cells, legible(r.raw, t.scan.sep)
 		}
 		return r, nil
 	}
@@ -66,26 +82,20 @@ func (t *tableRows) next() (row, error) {
 // and are never quoted.
 func cutCells(cells []string, line string, sep byte, quoted bool, limit int) ([]string, int) {
 	if len(line) > 0 && line[0] == '`' {
-		mark := string([]byte{sep, '`'})
-		n := 0
-		for rest, more := line[1:], true; more; {
-			var cell string
-			cell, rest, more = strings.Cut(rest, mark)
-			if n++; n <= limit {
-				cells = append(cells, cell)
-			}
-		}
-		return cells, n
+		return cutTicked(cells, line, sep, limit)
+	}
+	if !quoted {
+		return cutPlain(cells, line, sep, limit)
 	}
 	n := 0
 	for from := 0; ; {
 		i := from
-		for quoted && i < len(line) && line[i] != sep && isBlank(line[i]) {
+		for i < len(line) && line[i] != sep && isBlank(line[i]) {
 			i++
 		}
 		var cell string
 		end := -1
-		if quoted && i < len(line) && line[i] == '"' {
+		if i < len(line) && line[i] == '"' {
 			cell, i = unquote(line, i+1)
 			if j := strings.IndexByte(line[i:], sep); j >= 0 {
 				end = i + j

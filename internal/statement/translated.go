@@ -27,6 +27,7 @@ type translated struct {
 	summary []string // header of a summary block whose values are in the next row
 	count   int      // rows, for the source's cap
 	left    int      // of which are none of the profile's
+	sound   bool     // what was captured outside the rows is printable text
 }
 
 // openProfile prepares reading by the profile that was found.
@@ -55,8 +56,13 @@ func (r *Reader) openProfile(f *found, opt Options) error {
 	case p.File.Layout == "bai2":
 		t.rows = &bai2Rows{scan: r.scan}
 	}
+	captured := p.Captured(f.lines, opt.Name)
+	t.sound = true
+	for _, v := range captured {
+		t.sound = t.sound && legible(v, ' ')
+	}
 	var err error
-	if t.bind, err = p.Bind(f.header, p.Captured(f.lines, opt.Name)); err != nil {
+	if t.bind, err = p.Bind(f.header, captured); err != nil {
 		return &FileError{Line: max(f.line, 1), Rule: err.Error(), Format: p.Name}
 	}
 	for _, name := range t.bind.Columns() {
@@ -161,20 +167,19 @@ func (r *Reader) translate(row *row) (rec Record, ok bool) {
 	if !load {
 		return Record{}, false
 	}
-	// Printable ASCII is from 0x20 to 0x7e: one comparison for each byte of the ordinary row.
-	odd := false
 	for i, v := range t.values {
 		t.given[t.columns[i]] = v
-		for j := range len(v) {
-			odd = odd || v[j]-' ' > '~'-' '
-		}
 	}
-	c.ascii, c.controls = !odd, odd
-	if !c.ascii || c.controls {
+	c.controls = false
+	if !row.sound || !t.sound {
 		for i, v := range t.values {
+			if legible(v, ' ') {
+				continue
+			}
 			if rule := damage(v); rule != "" {
 				return r.rejectRow(row, fault{t.name(t.columns[i]), v, rule}, true), true
 			}
+			c.controls = true
 		}
 	}
 	if bad.Rule != "" {
