@@ -83,6 +83,7 @@ type camtRows struct {
 	bal    balance
 	closes string // the closing balance, stated before the entries
 	debit  bool
+	lines  lineNumbers // an entry of several transactions begins on one line
 }
 
 func newCamtRows(src io.Reader) *camtRows {
@@ -138,6 +139,7 @@ func (c *camtRows) next() (row, error) {
 	}
 	r := c.queue[0].row(c.cells)
 	c.queue, c.cells = c.queue[1:], r.cells
+	r.line = c.lines.next(r.line)
 	return r, nil
 }
 

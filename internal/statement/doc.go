@@ -7,6 +7,10 @@
 // BAI2), translated by package profile, and from then on read by the rules for values that follow. What they say of lines
 // and headers is of the canonical file.
 //
+// A record has the line on which it begins, and no two records of a file have the same: in JSON and XML, which need no line
+// breaks, one that is not beyond the record before it has the next number. In a document of one line that is the record's
+// number.
+//
 // # The canonical file
 //
 // UTF-8 (or what package charset makes it from), comma-separated, lines ended by LF or CRLF, mixed or not. A workbook with

@@ -163,6 +163,7 @@ func FuzzFormats(f *testing.F) {
 				t.Fatalf("%#v", fe)
 			}
 		}
+		line := 0
 		for _, rec := range res.Records {
 			of := 0
 			for _, set := range []bool{rec.POS != nil, rec.Settlement != nil, rec.Payout != nil, rec.Bank != nil, rec.Reject != nil} {
@@ -170,9 +171,10 @@ func FuzzFormats(f *testing.F) {
 					of++
 				}
 			}
-			if of != 1 || rec.Line < 1 {
-				t.Fatalf("line %d is %d things", rec.Line, of)
+			if of != 1 || rec.Line <= line {
+				t.Fatalf("line %d, after line %d, is %d things", rec.Line, line, of)
 			}
+			line = rec.Line
 			switch {
 			case rec.Reject != nil:
 				if rec.Reject.Rule == "" || !fit(rec.Reject.Value, maxValue) || !fit(rec.Reject.Raw, maxRaw) {

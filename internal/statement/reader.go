@@ -24,7 +24,7 @@ type Options struct {
 // Record is one record of a file; exactly one of the pointers is set. What they point to is overwritten by the next
 // call of Next: copy the struct to keep it. The strings may be kept, though each keeps the text of its whole line.
 type Record struct {
-	Line       int // the physical line it begins on, from 1
+	Line       int // where it begins, from 1, and greater than the record's before: see lineNumbers
 	POS        *recon.POSRow
 	Settlement *recon.SettlementRow
 	Payout     *recon.PayoutRow
@@ -68,7 +68,37 @@ func Open(src io.Reader, opt Options) (*Reader, error) {
 	if err := r.open(src, opt); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
+	if r.by != nil {
+		if rows, ok := r.by.rows.(*jsonRows); ok {
+			r.by.rows = &numberedRows{rows: rows}
+		}
+	}
 	return r, nil
+}
+
+// lineNumbers gives every row of a document a line of its own: the physical line it begins on, but where that is not beyond
+// the row before, because a document need have no line breaks, the next number. In a document of one line a row's line is
+// thereby the row's number, and in none do two records share a line, by which they are known from then on.
+type lineNumbers struct{ last int }
+
+func (n *lineNumbers) next(line int) int {
+	n.last = max(line, n.last+1)
+	return n.last
+}
+
+// numberedRows numbers the rows of a source that knows physical lines only. It counts every row, also those that a profile
+// leaves alone, so that another edition of the profile finds the same row under the same number.
+type numberedRows struct {
+	rows  rowSource
+	lines lineNumbers
+}
+
+func (n *numberedRows) next() (row, error) {
+	r, err := n.rows.next()
+	if err == nil {
+		r.line = n.lines.next(r.line)
+	}
+	return r, err
 }
 
 // openCanonical reads up to the header of a file as the input contract has it.
