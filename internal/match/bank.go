@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math/bits"
 	"slices"
 	"strings"
 	"time"
@@ -11,14 +12,15 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/shopspring/decimal"
 
+	"github.com/posrecon/posrecon/internal/calendar"
 	"github.com/posrecon/posrecon/internal/recon"
 )
 
 // BankState is what the account statements say of a payout.
 type BankState string
 
-// A payout is credited, alone or in a lump; was credited and taken back; is missing though the statements reach beyond the
-// days in which it should have come; or could be several things, which are shown and not chosen from.
+// A payout is credited, alone or in a lump; was credited and taken back; is missing though a statement covers the days in
+// which it should have come; or could be several things, which are shown and not chosen from.
 const (
 	BankCredited  BankState = "credited"
 	BankReturned  BankState = "returned"
@@ -45,15 +47,26 @@ type BankTie struct {
 const (
 	creditDays = 10
 	returnDays = 18
-	// settledAfter is how far beyond a payout's day the statements must reach before it is called missing: the next working
-	// day after a weekend.
-	settledAfter = 3
+	// arrivesWithin is how many working days beyond a payout's day a statement must reach before the payout is called
+	// missing: a credit comes on the day or the next working one.
+	arrivesWithin = 2
 	// maxLump bounds how many payouts make a lump, or lumps a payout, that is searched for: two weeks of days.
 	maxLump = 14
+	// maxAlike bounds the lines of one amount among which a payout is searched for. Within the days of a credit a merchant
+	// has a dozen of them at most; beyond it nobody could tell them apart, and time and evidence grow with the square.
+	maxAlike = 50
 )
 
-// returnWords occur in the memo of a returned payout.
-var returnWords = []string{"退汇", "退票", "退回", "冲正", "冲销", "退款", "tui hui", "tuihui", "return", "revers"}
+// returnWords occur in the memo of a returned payout. A refund to a customer (退款) is none, and an English "return" is in
+// too many other things.
+var returnWords = []string{"退汇", "退票", "退回", "冲正", "冲销", "tui hui", "tuihui", "revers"}
+
+// Strengths by which a line names expected money: see bank.strength.
+const (
+	namesAcquirer = 2
+	namesMerchant = 4
+	namesPayout   = 6
+)
 
 // expected is money that should come to the account.
 type expected struct {
@@ -71,7 +84,7 @@ type expected struct {
 // bankLine is a line of a statement.
 type bankLine struct {
 	source       string
-	account      string
+	account      string // the bank where the statement names no account
 	date         recon.Date
 	amount       decimal.Decimal
 	currency     string
@@ -87,10 +100,17 @@ type bank struct {
 	names    map[string][]string // acquirer → names by which it pays
 	expected []*expected
 	lines    []*bankLine
-	last     recon.Date                 // up to which the statements reach
+	covered  map[accountKey][]span // what the statements of each account cover, in the order of dates, apart from each other
+	calendar *calendar.Calendar
 	byAmount map[string][]int           // lines by currency and amount
 	due      map[recon.Date][]*expected // what is expected by its date
 }
+
+// accountKey is an account in one currency.
+type accountKey struct{ account, currency string }
+
+// span is the days from the first to the last line of statements that follow each other.
+type span struct{ from, to recon.Date }
 
 // strength says how surely a line speaks of the expected money: 0 not at all, more for the payout's number than for the
 // merchant's, and for that than for the acquirer's name; the day in the memo counts on top.
@@ -101,11 +121,11 @@ func (b *bank) strength(e *expected, l *bankLine) int {
 	n := 0
 	switch {
 	case len(e.payoutID) >= 6 && strings.Contains(l.text, strings.ToLower(e.payoutID)):
-		n = 6
+		n = namesPayout
 	case len(e.merchant) >= 6 && strings.Contains(l.text, strings.ToLower(e.merchant)):
-		n = 4
+		n = namesMerchant
 	case slices.ContainsFunc(b.names[e.acquirer], func(name string) bool { return strings.Contains(l.text, name) }):
-		n = 2
+		n = namesAcquirer
 	default:
 		return 0
 	}
@@ -113,6 +133,10 @@ func (b *bank) strength(e *expected, l *bankLine) int {
 		n++
 	}
 	return n
+}
+
+func (l *bankLine) speaksOfReturn() bool {
+	return slices.ContainsFunc(returnWords, func(w string) bool { return strings.Contains(l.text, w) })
 }
 
 func within(d, from recon.Date, days int) bool {
@@ -143,11 +167,7 @@ func (b *bank) tie() {
 	b.tieLumps()
 	b.tieParts()
 	b.findReturns()
-	for _, e := range b.expected {
-		if e.state == "" && !e.reversed && e.amount.IsPositive() && !b.last.Before(e.date.AddDays(settledAfter)) {
-			e.state = BankMissing
-		}
-	}
+	b.findMissing()
 }
 
 // tells reports whether a line may speak of a payout at all: most lines of an account do not, and are not looked at for each
@@ -174,52 +194,141 @@ func amountKey(currency string, amount decimal.Decimal) string {
 	return currency + amount.StringFixed(2)
 }
 
-// tieOneToOne ties by equal amounts. Pairs are taken from the surest down; of one strength only those of which both sides
-// have no other.
-func (b *bank) tieOneToOne() {
-	type pair struct{ e, l, strength int }
-	var pairs []pair
-	for i, e := range b.expected {
-		if !e.amount.IsPositive() {
-			continue
+// pair is expected money and a line that may be about it.
+type pair struct{ e, l, strength int }
+
+// closest keeps the strongest of one side's pairs, whole strengths at a time and at most maxAlike: what is cut off could not
+// be told apart.
+func closest(pairs []pair) (kept []pair, cut bool) {
+	slices.SortFunc(pairs, func(a, b pair) int { return cmp.Or(cmp.Compare(b.strength, a.strength), cmp.Compare(a.l, b.l)) })
+	keep := 0
+	for i := range pairs {
+		if i >= maxAlike {
+			return pairs[:keep], true
 		}
-		for _, j := range b.byAmount[amountKey(e.currency, e.amount)] {
-			if l := b.lines[j]; within(l.date, e.date, creditDays) {
-				if n := b.strength(e, l); n > 0 {
-					pairs = append(pairs, pair{i, j, n})
-				}
-			}
+		if i+1 == len(pairs) || pairs[i+1].strength != pairs[i].strength {
+			keep = i + 1
 		}
 	}
+	return pairs[:keep], false
+}
+
+// pairUp chooses from pairs, from the surest down. Money and lines that only have each other belong together. So do several of
+// each that nothing tells apart, where they are as many: all of it came, and the order of dates is as good as any other. With
+// surplus there may be more lines than money. What is left over is open, in the order of money and line.
+func (b *bank) pairUp(pairs []pair, surplus bool) (sure, open []pair) {
 	slices.SortFunc(pairs, func(a, b pair) int {
 		return cmp.Or(cmp.Compare(b.strength, a.strength), cmp.Compare(a.e, b.e), cmp.Compare(a.l, b.l))
 	})
-	for from := 0; from < len(pairs); {
-		to := from
-		ofE, ofL := map[int]int{}, map[int]int{}
-		for ; to < len(pairs) && pairs[to].strength == pairs[from].strength; to++ {
-			if p := pairs[to]; !b.expected[p.e].claimed && !b.lines[p.l].claimed {
-				ofE[p.e]++
-				ofL[p.l]++
+	takenE, takenL := map[int]bool{}, map[int]bool{}
+	for to := 0; to < len(pairs); {
+		for level := pairs[to].strength; to < len(pairs) && pairs[to].strength == level; to++ {
+		}
+		free := slices.DeleteFunc(slices.Clone(pairs[:to]), func(p pair) bool { return takenE[p.e] || takenL[p.l] })
+		for _, group := range connected(free) {
+			for _, p := range b.inOrder(group, surplus) {
+				takenE[p.e], takenL[p.l] = true, true
+				sure = append(sure, p)
 			}
 		}
-		for _, p := range pairs[from:to] {
-			e, l := b.expected[p.e], b.lines[p.l]
-			switch {
-			case e.claimed || l.claimed:
-			case ofE[p.e] == 1 && ofL[p.l] == 1:
-				e.claimed, l.claimed = true, true
-				e.state, e.lines = BankCredited, []int{p.l}
-			}
-		}
-		from = to
 	}
-	for _, p := range pairs {
-		if e := b.expected[p.e]; !e.claimed && !b.lines[p.l].claimed {
-			e.state = BankAmbiguous
-			e.lines = append(e.lines, p.l)
-			e.reason = "several payouts and credits of one amount"
+	open = slices.DeleteFunc(slices.Clone(pairs), func(p pair) bool { return takenE[p.e] || takenL[p.l] })
+	byMoney := func(a, b pair) int { return cmp.Or(cmp.Compare(a.e, b.e), cmp.Compare(a.l, b.l)) }
+	slices.SortFunc(sure, byMoney)
+	slices.SortFunc(open, byMoney)
+	return sure, open
+}
+
+// connected cuts pairs into groups that share neither money nor lines, in the order of their first pairs.
+func connected(pairs []pair) [][]pair {
+	ofE, ofL := map[int][]int{}, map[int][]int{}
+	for i, p := range pairs {
+		ofE[p.e] = append(ofE[p.e], i)
+		ofL[p.l] = append(ofL[p.l], i)
+	}
+	var groups [][]pair
+	seen := make([]bool, len(pairs))
+	for i := range pairs {
+		if seen[i] {
+			continue
 		}
+		var group []pair
+		seen[i] = true
+		for next := []int{i}; len(next) > 0; {
+			p := pairs[next[0]]
+			group, next = append(group, p), next[1:]
+			for _, j := range slices.Concat(ofE[p.e], ofL[p.l]) {
+				if !seen[j] {
+					seen[j] = true
+					next = append(next, j)
+				}
+			}
+			ofE[p.e], ofL[p.l] = nil, nil // each is looked through once
+		}
+		groups = append(groups, group)
+	}
+	return groups
+}
+
+// inOrder pairs a group in the order of dates; nothing where not all of its money gets a line, or lines are left over that may
+// not be.
+func (b *bank) inOrder(group []pair, surplus bool) []pair {
+	strength := map[[2]int]int{}
+	var es, ls []int
+	for _, p := range group {
+		strength[[2]int{p.e, p.l}] = p.strength
+		es, ls = append(es, p.e), append(ls, p.l)
+	}
+	slices.SortFunc(es, func(i, j int) int {
+		return cmp.Or(b.expected[i].date.UTC().Compare(b.expected[j].date.UTC()), cmp.Compare(i, j))
+	})
+	slices.SortFunc(ls, func(i, j int) int {
+		return cmp.Or(b.lines[i].date.UTC().Compare(b.lines[j].date.UTC()), cmp.Compare(i, j))
+	})
+	es, ls = slices.Compact(es), slices.Compact(ls)
+	if len(es) > len(ls) || len(es) < len(ls) && !surplus {
+		return nil
+	}
+	var out []pair
+	for _, e := range es {
+		i := slices.IndexFunc(ls, func(l int) bool { return strength[[2]int{e, l}] > 0 })
+		if i < 0 || i > 0 && !surplus {
+			return nil
+		}
+		out = append(out, pair{e, ls[i], strength[[2]int{e, ls[i]}]})
+		ls = slices.Delete(ls, i, i+1)
+	}
+	return out
+}
+
+// tieOneToOne ties by equal amounts. A negative payout is taken from the account.
+func (b *bank) tieOneToOne() {
+	var pairs []pair
+	for i, e := range b.expected {
+		var of []pair
+		for _, j := range b.byAmount[amountKey(e.currency, e.amount)] {
+			if l := b.lines[j]; within(l.date, e.date, creditDays) && (e.amount.IsPositive() || !l.speaksOfReturn()) {
+				if n := b.strength(e, l); n > 0 {
+					of = append(of, pair{i, j, n})
+				}
+			}
+		}
+		kept, cut := closest(of)
+		if cut {
+			e.state, e.reason = BankAmbiguous, fmt.Sprintf("more than %d lines of one amount", maxAlike)
+		}
+		pairs = append(pairs, kept...)
+	}
+	sure, open := b.pairUp(pairs, false)
+	for _, p := range sure {
+		e, l := b.expected[p.e], b.lines[p.l]
+		e.claimed, l.claimed = true, true
+		e.state, e.lines, e.reason = BankCredited, []int{p.l}, ""
+	}
+	for _, p := range open {
+		e := b.expected[p.e]
+		e.state, e.reason = BankAmbiguous, "several payouts and credits of one amount"
+		e.lines = append(e.lines, p.l)
 	}
 }
 
@@ -308,11 +417,16 @@ func (b *bank) tieParts() {
 // more than maxLump amounts only runs of neighbours are looked at, since lumps are of days that follow each other.
 func subsets(amounts []decimal.Decimal, sum decimal.Decimal) [][]int {
 	var found [][]int
+	fen := make([]int64, len(amounts)) // sums wrap, which would take amounts of 10^16 yuan to be mistaken for each other
+	for i, a := range amounts {
+		fen[i] = a.Shift(2).IntPart()
+	}
+	want := sum.Shift(2).IntPart()
 	if len(amounts) > maxLump {
-		for i := range amounts {
-			total := decimal.Zero
-			for j := i; j < len(amounts) && j < i+maxLump; j++ {
-				if total = total.Add(amounts[j]); j > i && total.Equal(sum) {
+		for i := range fen {
+			total := int64(0)
+			for j := i; j < len(fen) && j < i+maxLump; j++ {
+				if total += fen[j]; j > i && total == want {
 					set := []int{}
 					for k := i; k <= j; k++ {
 						set = append(set, k)
@@ -325,63 +439,204 @@ func subsets(amounts []decimal.Decimal, sum decimal.Decimal) [][]int {
 		}
 		return found
 	}
-	for mask := 1; mask < 1<<len(amounts); mask++ {
-		if mask&(mask-1) == 0 {
-			continue // a single one
+	totals := make([]int64, 1<<len(fen)) // by the set of amounts as bits: that of all but its lowest, and that
+	for mask := 1; mask < len(totals); mask++ {
+		rest := mask & (mask - 1)
+		totals[mask] = totals[rest] + fen[bits.TrailingZeros(uint(mask))]
+		if rest == 0 || totals[mask] != want {
+			continue
 		}
-		total := decimal.Zero
 		var set []int
-		for i := range amounts {
+		for i := range fen {
 			if mask&(1<<i) != 0 {
-				total = total.Add(amounts[i])
 				set = append(set, i)
 			}
 		}
-		if total.Equal(sum) {
-			if found = append(found, set); len(found) == 2 {
-				return found
-			}
+		if found = append(found, set); len(found) == 2 {
+			return found
 		}
 	}
 	return found
 }
 
-// findReturns finds credits that the bank took back: the same amount out of the same account within the days of a return,
-// by the words of a return or to the same name.
+// findReturns finds credits that the bank took back: the same amount out of the same account within the days of a return.
+// Surely so is a line that names the payout by its number, or that has the words of a return and names the merchant, the
+// acquirer or whom the credit came from. Any of these alone may be something else, and is shown: money that goes to the
+// acquirer, a reversal of what somebody else paid. Of several payouts of one amount that came back in part the one is
+// returned of which the line says more, or of which the acquirer itself says so; else the line is shown for all of them.
 func (b *bank) findReturns() {
-	for _, e := range b.expected {
-		if e.state != BankCredited || len(e.lines) != 1 {
+	var sure, unsure []pair
+	for i, e := range b.expected {
+		if e.state != BankCredited && e.state != BankAmbiguous || !e.amount.IsPositive() {
 			continue
 		}
-		credit := b.lines[e.lines[0]]
-		if !credit.amount.Equal(e.amount) {
-			continue // a part of a lump: which one came back cannot be told
-		}
-		var back []int
-		for _, j := range b.byAmount[amountKey(credit.currency, credit.amount.Neg())] {
+		var surely, perhaps []pair
+		for _, j := range b.byAmount[amountKey(e.currency, e.amount.Neg())] {
 			l := b.lines[j]
-			if l.claimed || l.account != credit.account || !within(l.date, credit.date, returnDays) {
+			credit := b.creditOf(e, l)
+			if l.claimed || credit == nil {
 				continue
 			}
-			if slices.ContainsFunc(returnWords, func(w string) bool { return strings.Contains(l.text, w) }) {
-				back = append(back, j)
+			strength := b.strength(e, l)
+			if strength == 0 && l.counterparty != "" && l.counterparty == credit.counterparty {
+				strength = 1
+			}
+			word := l.speaksOfReturn()
+			p := pair{i, j, 2 * strength}
+			if e.reversed {
+				p.strength++
+			}
+			switch {
+			case e.state == BankCredited && (strength >= namesPayout || strength > 0 && word):
+				surely = append(surely, p)
+			case strength > 0 || word:
+				perhaps = append(perhaps, p)
 			}
 		}
-		if len(back) == 0 {
+		surely, cut := closest(surely)
+		if cut {
+			e.state, e.reason = BankAmbiguous, fmt.Sprintf("more than %d lines may be its return", maxAlike)
+		}
+		perhaps, _ = closest(perhaps)
+		sure, unsure = append(sure, surely...), append(unsure, perhaps...)
+	}
+	back, open := b.pairUp(sure, true)
+	for _, p := range back {
+		e, l := b.expected[p.e], b.lines[p.l]
+		l.claimed = true
+		e.state, e.lines, e.reason = BankReturned, append(e.lines, p.l), strings.TrimSpace(l.memo)
+	}
+	for _, p := range open {
+		b.maybeReturned(p, "one of several payouts of this amount came back")
+	}
+	for _, p := range unsure {
+		if e := b.expected[p.e]; e.state != BankReturned && !b.lines[p.l].claimed {
+			b.maybeReturned(p, "the same amount went out again, and nothing says for sure that it is the return")
+		}
+	}
+}
+
+// creditOf returns the credit of e that a line of the same amount, out of the account, may take back; nil for none. Of a
+// payout that was credited in a lump or in parts nobody can tell.
+func (b *bank) creditOf(e *expected, l *bankLine) *bankLine {
+	for _, j := range e.lines {
+		credit := b.lines[j]
+		if credit.amount.Equal(e.amount) && credit.account == l.account && within(l.date, credit.date, returnDays) {
+			return credit
+		}
+	}
+	return nil
+}
+
+// maybeReturned shows a line that may be the return of money.
+func (b *bank) maybeReturned(p pair, reason string) {
+	e := b.expected[p.e]
+	e.state = BankAmbiguous
+	if !strings.Contains(e.reason, reason) {
+		e.reason = strings.TrimPrefix(e.reason+"; "+reason, "; ")
+	}
+	if !slices.Contains(e.lines, p.l) {
+		e.lines = append(e.lines, p.l)
+	}
+}
+
+// findMissing finds what should have come by now and did not: a statement covers the days from the payout's own to so many
+// working days later. It must be one of the account to which the merchant's money goes, as other credits tell, else the
+// acquirer's; where nothing came yet any account will do. In a year whose working days are not loaded nothing is missing.
+func (b *bank) findMissing() {
+	type payee struct{ acquirer, merchant, currency string }
+	type credit struct {
+		date    recon.Date
+		account string
+	}
+	paid := map[payee][]credit{}
+	for _, e := range b.expected {
+		if (e.state == BankCredited || e.state == BankReturned) && e.amount.IsPositive() {
+			c := credit{e.date, b.lines[e.lines[0]].account}
+			for _, merchant := range []string{e.merchant, ""} {
+				k := payee{e.acquirer, merchant, e.currency}
+				paid[k] = append(paid[k], c)
+			}
+		}
+	}
+	for _, list := range paid {
+		slices.SortStableFunc(list, func(a, b credit) int { return a.date.UTC().Compare(b.date.UTC()) })
+	}
+	for _, e := range b.expected {
+		if e.state != "" || e.reversed || !e.amount.IsPositive() {
 			continue
 		}
-		l := b.lines[back[0]]
-		l.claimed = true
-		e.state, e.lines, e.reason = BankReturned, append(e.lines, back[0]), strings.TrimSpace(l.memo)
+		until, err := b.calendar.Due(e.date, recon.TPlus(arrivesWithin))
+		if err != nil {
+			continue
+		}
+		list := paid[payee{e.acquirer, e.merchant, e.currency}]
+		if len(list) == 0 {
+			list = paid[payee{e.acquirer, "", e.currency}]
+		}
+		covered := false
+		if len(list) > 0 {
+			// An account may have been changed: the one that was credited last until then.
+			i, _ := slices.BinarySearchFunc(list, e.date.AddDays(1), func(c credit, d recon.Date) int { return c.date.UTC().Compare(d.UTC()) })
+			covered = b.covers(accountKey{list[max(i-1, 0)].account, e.currency}, e.date, until)
+		} else {
+			for k := range b.covered {
+				covered = covered || k.currency == e.currency && b.covers(k, e.date, until)
+			}
+		}
+		if covered {
+			e.state = BankMissing
+		}
 	}
+}
+
+// covers reports whether statements of an account tell of all days from one to another.
+func (b *bank) covers(k accountKey, from, to recon.Date) bool {
+	spans := b.covered[k]
+	// The last that begins by then: spans are apart from each other.
+	i, _ := slices.BinarySearchFunc(spans, from.AddDays(1), func(s span, d recon.Date) int { return s.from.UTC().Compare(d.UTC()) })
+	return i > 0 && !spans[i-1].to.Before(to)
+}
+
+// cover notes what a statement covers; statements of an account are noted in the order of their first days. Two follow each
+// other where at most one working day lies between: on a quiet day an account has no line.
+func (b *bank) cover(k accountKey, s span) {
+	spans := b.covered[k]
+	if n := len(spans); n > 0 && b.follows(spans[n-1].to, s.from) {
+		if s.to.After(spans[n-1].to) {
+			spans[n-1].to = s.to
+		}
+		return
+	}
+	b.covered[k] = append(spans, s)
+}
+
+func (b *bank) follows(end, from recon.Date) bool {
+	quiet := 0
+	for d := end.AddDays(1); d.Before(from); d = d.AddDays(1) {
+		working, err := b.calendar.IsWorkingDay(d)
+		if err != nil {
+			return false
+		}
+		if working {
+			quiet++
+		}
+		if quiet > 1 {
+			return false
+		}
+	}
+	return true
 }
 
 // readBank reads the lines of all statements, smallest date first. Several statements may hold one line: an account's lines
 // that agree in day, amount, balance and words are one.
-func readBank(ctx context.Context, tx pgx.Tx) (lines []*bankLine, last recon.Date, err error) {
+func readBank(ctx context.Context, tx pgx.Tx, rules Rules) (*bank, error) {
+	b := &bank{names: rules.bankNames(), calendar: rules.Calendar, covered: map[accountKey][]span{}}
 	rows, err := tx.Query(ctx, `
 		SELECT DISTINCT ON (b.book_date, b.account, b.amount, b.currency, b.balance, b.counterparty, b.memo, b.bank_ref, nth)
-		       f.name || ':' || b.line, b.account, b.book_date, b.amount, b.currency, COALESCE(b.counterparty, ''), COALESCE(b.memo, '')
+		       f.name || ':' || b.line,
+		       CASE b.account WHEN '' THEN b.bank ELSE b.account END,
+		       b.book_date, b.amount, b.currency, COALESCE(b.counterparty, ''), COALESCE(b.memo, '')
 		  FROM (SELECT *,
 		               -- A line that a statement has twice is two: the second of one file is the second of the other.
 		               row_number() OVER (PARTITION BY file_id, book_date, account, amount, currency, balance, counterparty, memo, bank_ref
@@ -392,20 +647,38 @@ func readBank(ctx context.Context, tx pgx.Tx) (lines []*bankLine, last recon.Dat
 		   AND f.replaced_by IS NULL
 		 ORDER BY b.book_date, b.account, b.amount, b.currency, b.balance, b.counterparty, b.memo, b.bank_ref, nth, f.file_date, f.sha256, b.line`)
 	if err != nil {
-		return nil, recon.Date{}, err
+		return nil, err
 	}
 	var l bankLine
-	var date time.Time
-	_, err = pgx.ForEachRow(rows, []any{&l.source, &l.account, &date, &l.amount, &l.currency, &l.counterparty, &l.memo}, func() error {
+	var date, last time.Time
+	if _, err = pgx.ForEachRow(rows, []any{&l.source, &l.account, &date, &l.amount, &l.currency, &l.counterparty, &l.memo}, func() error {
 		line := l
 		line.date = recon.DateFromUTC(date)
-		if line.date.After(last) {
-			last = line.date
-		}
-		lines = append(lines, &line)
+		b.lines = append(b.lines, &line)
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	rows, err = tx.Query(ctx, `
+		SELECT CASE b.account WHEN '' THEN b.bank ELSE b.account END AS account,
+		       b.currency,
+		       min(b.book_date) AS first_day,
+		       max(b.book_date) AS last_day
+		  FROM bank_row AS b
+		  JOIN file AS f USING (file_id)
+		 WHERE f.state = 'loaded'
+		   AND f.replaced_by IS NULL
+		 GROUP BY 1, b.currency, b.file_id
+		 ORDER BY account, b.currency, first_day, last_day, b.file_id`)
+	if err != nil {
+		return nil, err
+	}
+	var k accountKey
+	_, err = pgx.ForEachRow(rows, []any{&k.account, &k.currency, &date, &last}, func() error {
+		b.cover(k, span{recon.DateFromUTC(date), recon.DateFromUTC(last)})
 		return nil
 	})
-	return lines, last, err
+	return b, err
 }
 
 // bankNames returns the names by which the acquirers pay, the configured ones beside those that are known.
@@ -423,17 +696,16 @@ func (r Rules) bankNames() map[string][]string {
 // tieBank ties the reported payouts with the account statements. A payout that the bank took back counts as RETURNED from
 // then on, whatever its acquirer still says, and the orders it paid are decided again.
 func (d *decision) tieBank(ctx context.Context) error {
-	lines, last, err := readBank(ctx, d.tx)
-	if err != nil || len(lines) == 0 {
+	b, err := readBank(ctx, d.tx, d.rules)
+	if err != nil || len(b.lines) == 0 {
 		return err
 	}
-	b := &bank{names: d.rules.bankNames(), lines: lines, last: last}
 	if b.expected, err = reportedPayouts(ctx, d.tx); err != nil {
 		return err
 	}
 	b.tie()
 	for _, e := range b.expected {
-		if e.state != BankReturned {
+		if e.state != BankReturned || e.reversed {
 			continue
 		}
 		if _, err := d.tx.Exec(ctx, `
@@ -442,7 +714,7 @@ func (d *decision) tieBank(ctx context.Context) error {
 			       reason = $3,
 			       fact = concat_ws(' ', last_id, 'RETURNED', $4::text)
 			 WHERE acquirer = $1
-			   AND last_id = $2`, e.acquirer, e.payoutID, e.reason, lines[e.lines[1]].source); err != nil {
+			   AND last_id = $2`, e.acquirer, e.payoutID, e.reason, b.lines[e.lines[1]].source); err != nil {
 			return err
 		}
 		if d.all {
@@ -462,14 +734,14 @@ func (d *decision) tieBank(ctx context.Context) error {
 	return nil
 }
 
-// reportedPayouts returns the payouts that their acquirers call PAID, in the order of date and id.
+// reportedPayouts returns the payouts that their acquirers call PAID, or RETURNED after that, in the order of date and id.
 func reportedPayouts(ctx context.Context, tx pgx.Tx) ([]*expected, error) {
 	return readExpected(ctx, tx, `
-		SELECT acquirer, payout_id, merchant_id, currency, payout_date, amount, false
+		SELECT acquirer, payout_id, merchant_id, currency, payout_date, amount, status = 'RETURNED'
 		  FROM payout_state
-		 WHERE status = 'PAID'
+		 WHERE status IN ('PAID', 'RETURNED')
 		   AND payout_id = last_id
-		   AND amount > 0
+		   AND amount <> 0
 		 ORDER BY payout_date, acquirer, payout_id`)
 }
 
@@ -494,18 +766,11 @@ func readExpected(ctx context.Context, tx pgx.Tx, sql string, args ...any) (list
 // payout_state, so it must follow Decide.
 func BankTies(ctx context.Context, tx pgx.Tx, rules Rules) (open []BankTie, credited int, err error) {
 	open = []BankTie{}
-	lines, last, err := readBank(ctx, tx)
-	if err != nil || len(lines) == 0 {
+	b, err := readBank(ctx, tx, rules)
+	if err != nil || len(b.lines) == 0 {
 		return open, 0, err
 	}
-	b := &bank{names: rules.bankNames(), lines: lines, last: last}
-	if b.expected, err = readExpected(ctx, tx, `
-		SELECT acquirer, payout_id, merchant_id, currency, payout_date, amount, status = 'RETURNED'
-		  FROM payout_state
-		 WHERE status IN ('PAID', 'RETURNED')
-		   AND payout_id = last_id
-		   AND amount > 0
-		 ORDER BY payout_date, acquirer, payout_id`); err != nil {
+	if b.expected, err = reportedPayouts(ctx, tx); err != nil {
 		return nil, 0, fmt.Errorf("tie payouts with the bank: %w", err)
 	}
 	nets, err := readExpected(ctx, tx, `
@@ -530,8 +795,8 @@ func BankTies(ctx context.Context, tx pgx.Tx, rules Rules) (open []BankTie, cred
 		 -- What an acquirer that reports payouts owes is in them.
 		 WHERE acquirer NOT IN (SELECT acquirer FROM payout_state)
 		 GROUP BY acquirer, merchant_id, currency, settle_date
-		HAVING sum(CASE type WHEN 'REFUND' THEN -net ELSE net END) > 0
-		 ORDER BY settle_date, acquirer, merchant_id, currency`, lines[0].date.AddDays(-creditDays).UTC())
+		HAVING sum(CASE type WHEN 'REFUND' THEN -net ELSE net END) <> 0
+		 ORDER BY settle_date, acquirer, merchant_id, currency`, b.lines[0].date.AddDays(-creditDays).UTC())
 	if err != nil {
 		return nil, 0, fmt.Errorf("tie settled days with the bank: %w", err)
 	}
