@@ -22,7 +22,7 @@ type FeeDifference struct {
 	Rate       string       `json:"rate"`
 	Lines      int64        `json:"lines"`     // settled lines with a fee
 	Differing  int64        `json:"differing"` // of which so many differ, where each is rounded
-	Amount     recon.Amount `json:"amount"`    // their signed sum
+	Amount     recon.Amount `json:"amount"`    // the signed sum of what the rate is of
 	Fee        recon.Amount `json:"fee"`       // as the acquirer took it
 	Contracted recon.Amount `json:"contracted"`
 	Difference recon.Amount `json:"fee_difference"` // fee − contracted
@@ -30,7 +30,10 @@ type FeeDifference struct {
 
 // FeeDifferences compares the fees on settled lines with the rates that are configured, per acquirer, merchant, settle date
 // and currency: rounded half up to the fen per line, or over the day's sum where the contract says so. Refunds count
-// negative. With onlyNew only files that no run has decided are looked at. Acquirers without a rate are left out.
+// negative. A rate is of what is settled before the fee: net and fee where a line has both, since coupons that the merchant
+// bears lower it below the amount, else the amount. A fact counts once, however often it was sent. With onlyNew only facts
+// that no run has decided are looked at. Acquirers without a rate are left out. It reads what stands of keys with several
+// rows, so it must follow Decide.
 func FeeDifferences(ctx context.Context, tx pgx.Tx, rules Rules, onlyNew bool) ([]FeeDifference, error) {
 	list := []FeeDifference{}
 	ids := make([]string, 0, len(rules.Acquirers))
@@ -56,17 +59,31 @@ func FeeDifferences(ctx context.Context, tx pgx.Tx, rules Rules, onlyNew bool) (
 			WITH contract AS (
 			    SELECT merchant_id, rate
 			      FROM unnest($2::text[], $3::numeric[]) AS c (merchant_id, rate)
-			), line AS (
-			    SELECT r.merchant_id, r.settle_date, r.currency,
-			           CASE r.type WHEN 'REFUND' THEN -1 ELSE 1 END AS sign,
-			           r.amount, r.fee, COALESCE(c.rate, $4::numeric) AS rate
+			), standing AS (
+			    -- A key with one row stands by itself.
+			    SELECT r.merchant_id, r.settle_date, r.currency, r.type, r.amount, r.fee, r.net_amount
 			      FROM settlement_row AS r
 			      JOIN file AS f ON f.file_id = r.file_id AND f.state = 'loaded' AND f.replaced_by IS NULL
-			      LEFT JOIN contract AS c ON c.merchant_id = r.merchant_id
 			     WHERE r.acquirer = $1
 			       AND r.status = 'SETTLED'
-			       AND r.fee IS NOT NULL
 			       AND (NOT $5 OR NOT f.decided)
+			       AND NOT EXISTS (SELECT FROM settlement_merged AS m WHERE m.order_key = r.order_key)
+			     UNION ALL
+			    SELECT r.merchant_id, r.settle_date, s.currency, s.type, s.amount, s.fee, s.net_amount
+			      FROM standing_line AS s
+			      JOIN settlement_row AS r ON (r.file_id, r.line, r.order_key) = (s.file_id, s.line, s.order_key)
+			      JOIN file AS f ON f.file_id = s.file_id
+			     WHERE s.acquirer = $1
+			       AND s.status = 'SETTLED'
+			       AND (NOT $5 OR NOT f.decided)
+			), line AS (
+			    SELECT s.merchant_id, s.settle_date, s.currency,
+			           CASE s.type WHEN 'REFUND' THEN -1 ELSE 1 END AS sign,
+			           COALESCE(s.net_amount + s.fee, s.amount) AS amount,
+			           s.fee, COALESCE(c.rate, $4::numeric) AS rate
+			      FROM standing AS s
+			      LEFT JOIN contract AS c ON c.merchant_id = s.merchant_id
+			     WHERE s.fee IS NOT NULL
 			), day AS (
 			    SELECT merchant_id, settle_date, currency, rate, count(*) AS lines,
 			           count(*) FILTER (WHERE fee <> round(amount * rate, 2)) AS differing,

@@ -144,11 +144,16 @@ func TestFees(t *testing.T) {
 	inbox := t.TempDir()
 	for name, text := range map[string]string{
 		"pos.csv": "order_id,acquirer,merchant_id,channel,amount,status,txn_time\nA1,lakala,M1,WECHAT,10.00,SUCCESS,2026-11-02 12:00:00\nA2,lakala,M1,WECHAT,10.00,SUCCESS,2026-11-02 12:00:00\n" +
-			"B1,lakala,M2,WECHAT,10.00,SUCCESS,2026-11-02 12:00:00\nC1,shengpay,M3,WECHAT,1.00,SUCCESS,2026-11-02 12:00:00\nC2,shengpay,M3,WECHAT,1.00,SUCCESS,2026-11-02 12:00:00\n",
+			"B1,lakala,M2,WECHAT,10.00,SUCCESS,2026-11-02 12:00:00\nC1,shengpay,M3,WECHAT,1.00,SUCCESS,2026-11-02 12:00:00\nC2,shengpay,M3,WECHAT,1.00,SUCCESS,2026-11-02 12:00:00\n" +
+			"D1,wechat,M4,WECHAT,100.00,SUCCESS,2026-11-02 12:00:00\n",
 		// M1: 0.38 % of 10.00 is 0.038, 0.04 when rounded per line; the second line was charged 0.06. M2 has 0.6 %.
 		"lakala.csv": "# acquirer: lakala\norder_id,merchant_id,amount,fee,settle_date,status\nA1,M1,10.00,0.04,2026-11-03,SETTLED\nA2,M1,10.00,0.06,2026-11-03,SETTLED\nB1,M2,10.00,0.06,2026-11-03,SETTLED\n",
 		// 0.25 % of 1.00 rounds to 0.00 per line; over the day's 2.00 it is 0.01, however it stands on the lines.
 		"shengpay.csv": "# acquirer: shengpay\norder_id,merchant_id,amount,fee,settle_date,status\nC1,M3,1.00,0.01,2026-11-03,SETTLED\nC2,M3,1.00,0.00,2026-11-03,SETTLED\n",
+		// 0.6 % of the 90.00 that are settled after the merchant's coupon.
+		"wechat.csv": "# acquirer: wechat\norder_id,merchant_id,amount,fee,net_amount,settle_date,status\nD1,M4,100.00,0.54,89.46,2026-11-03,SETTLED\n",
+		// The second line again: it was charged once.
+		"again.csv": "# acquirer: lakala\norder_id,merchant_id,amount,fee,settle_date,status\nA2,M1,10.00,0.06,2026-11-03,SETTLED\n",
 	} {
 		if err := os.WriteFile(filepath.Join(inbox, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -159,7 +164,9 @@ func TestFees(t *testing.T) {
 	lakala.FeeRate = decimal.NewNullDecimal(rate("0.0038"))
 	lakala.MerchantFeeRates = map[string]decimal.Decimal{"M2": rate("0.006")}
 	shengpay.FeeRate, shengpay.FeePerBatch = decimal.NewNullDecimal(rate("0.0025")), true
-	w := &world{acquirers: recon.Acquirers{"lakala": lakala, "shengpay": shengpay}}
+	wechat := recon.DefaultAcquirer("wechat")
+	wechat.FeeRate = decimal.NewNullDecimal(rate("0.006"))
+	w := &world{acquirers: recon.Acquirers{"lakala": lakala, "shengpay": shengpay, "wechat": wechat}}
 	asOf := time.Date(2026, 11, 3, 12, 0, 0, 0, shanghai(t))
 	report := b.run(t, w, inbox, asOf)
 	var got []string
