@@ -27,7 +27,8 @@ const (
 	maxTotal   = 8 << 30   // bytes of one document
 	maxRatio   = 200       // bytes out for one byte in …
 	freeOut    = 10 << 20  // … beyond these
-	maxNested  = 512 << 20 // bytes of a zip within a zip, which must lie on disk to be read
+	maxNested  = 512 << 20 // bytes of a zip within a zip, which must lie on disk to be read …
+	maxTemp    = 1 << 30   // … and of all of them within one file
 	maxDepth   = 2
 	maxShown   = 1000 // bytes of a name that is shown
 )
@@ -46,10 +47,12 @@ type Error struct {
 
 func (e *Error) Error() string { return fmt.Sprintf("archive %s: %s", e.Name, e.Rule) }
 
-// Documents lists the documents of a file in the order of their names. done lets go of temporary files; it must be called
-// when the documents have been read. An archive that cannot be trusted is an *Error.
+// Documents lists the documents of a file in the order of their names, those of one name in the order of the archive: two
+// members may have one name, and a document is known by its place in the list. Listing unpacks every zip within the zip, so
+// it is done once for all documents of a file. done lets go of temporary files; it must be called when the documents have
+// been read. An archive that cannot be trusted is an *Error.
 func Documents(f io.ReaderAt, size int64, name string) (documents []Document, done func() error, err error) {
-	s := &search{}
+	s := &search{room: maxTemp}
 	if err := s.add(f, size, name, 0); err != nil {
 		return nil, nil, errors.Join(err, s.done())
 	}
@@ -65,16 +68,41 @@ func Is(first []byte) bool {
 // search collects documents.
 type search struct {
 	found []Document
-	temps []*os.File
+	temp  *os.File // the zips within the file, one after the other
+	used  int64    // bytes of it
+	room  int64    // bytes that it may have
 }
 
 func (s *search) done() error {
-	var errs []error
-	for _, f := range s.temps {
-		errs = append(errs, f.Close(), os.Remove(f.Name()))
+	if s.temp == nil {
+		return nil
 	}
-	s.temps = nil
-	return errors.Join(errs...)
+	f := s.temp
+	s.temp = nil
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// unpack puts a zip within the file onto disk: it is read from its end.
+func (s *search) unpack(src io.Reader, name string) (*io.SectionReader, error) {
+	if s.temp == nil {
+		f, err := os.CreateTemp("", "posrecon-archive-*")
+		if err != nil {
+			return nil, fmt.Errorf("unpack %s: %w", name, err)
+		}
+		s.temp = f
+	}
+	size, err := io.Copy(s.temp, io.LimitReader(src, min(maxNested, s.room-s.used)+1))
+	from := s.used
+	s.used += size
+	switch {
+	case err != nil:
+		return nil, wrap(name, err)
+	case size > maxNested:
+		return nil, &Error{name, fmt.Sprintf("an archive within an archive of more than %d MiB", maxNested>>20)}
+	case s.used > s.room:
+		return nil, &Error{name, fmt.Sprintf("archives within an archive of more than %d MiB together", s.room>>20)}
+	}
+	return io.NewSectionReader(s.temp, from, size), nil
 }
 
 func (s *search) add(f io.ReaderAt, size int64, name string, depth int) error {
@@ -155,19 +183,11 @@ func (s *search) addMember(open func() (io.ReadCloser, error), packed int64, nam
 	}
 	switch first = first[:n]; {
 	case bytes.HasPrefix(first, []byte("PK\x03\x04")):
-		f, err := os.CreateTemp("", "posrecon-archive-*")
+		zipped, err := s.unpack(io.MultiReader(bytes.NewReader(first), rc), name)
 		if err != nil {
-			return fmt.Errorf("unpack %s: %w", name, err)
+			return err
 		}
-		s.temps = append(s.temps, f)
-		size, err := io.Copy(f, io.LimitReader(io.MultiReader(bytes.NewReader(first), rc), maxNested+1))
-		if err != nil {
-			return wrap(name, err)
-		}
-		if size > maxNested {
-			return &Error{name, fmt.Sprintf("an archive within an archive of more than %d MiB", maxNested>>20)}
-		}
-		return s.add(f, size, name, depth)
+		return s.add(zipped, zipped.Size(), name, depth)
 	case bytes.HasPrefix(first, []byte("\x1f\x8b")):
 		return s.addStream(open, packed, name, depth)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
+	"os"
 	"strings"
 	"testing"
 
@@ -96,6 +97,8 @@ func TestDocuments(t *testing.T) {
 		{"Alipay's member names are GBK and do not say so", zipped(t, member{name: gbk, data: "a", raw: func(h *zip.FileHeader) { h.NonUTF8 = true }}), []string{"f!业务明细.csv: a"}},
 		{"a gzip in a zip", zipped(t, member{name: "a.csv.gz", data: gzipped(t, "a")}), []string{"f!a.csv: a"}},
 		{"a zip in a zip", zipped(t, member{name: "in.zip", data: zipped(t, member{name: "a.csv", data: "a"})}), []string{"f!in.zip!a.csv: a"}},
+		{"two zips in a zip", zipped(t, member{name: "in.zip", data: zipped(t, member{name: "a.csv", data: "a"})}, member{name: "also.zip", data: zipped(t, member{name: "b.csv", data: "b"})}), []string{"f!also.zip!b.csv: b", "f!in.zip!a.csv: a"}},
+		{"members of one name are all there", zipped(t, member{name: "a.csv", data: "1"}, member{name: "a.csv.gz", data: gzipped(t, "2")}, member{name: "a.csv", data: "3"}), []string{"f!a.csv: 1", "f!a.csv: 2", "f!a.csv: 3"}},
 		{"folders and a Mac's leavings are nothing", zipped(t, member{name: "d/"}, member{name: "__MACOSX/._a", data: "x"}, member{name: "d/.DS_Store", data: "x"}, member{name: "d/a.csv", data: "a"}), []string{"f!d/a.csv: a"}},
 		{"a path that climbs is shown and used for nothing", zipped(t, member{name: "../../etc/passwd", data: "a"}), []string{"f!../../etc/passwd: a"}},
 		{"a line break in a name does not break a log", zipped(t, member{name: "a\nb.csv", data: "a"}), []string{`f!a\x0ab.csv: a`}},
@@ -191,4 +194,32 @@ func FuzzDocuments(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// What lies on disk is bounded by the sum of all archives within a file, and goes with them.
+func TestTemporaryBytesAreBounded(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	inner := zipped(t, member{name: "a.csv", data: "a"})
+	data := zipped(t, member{name: "1.zip", data: inner}, member{name: "2.zip", data: inner})
+	for _, test := range []struct {
+		why  string
+		room int64
+		ok   bool
+	}{
+		{"both fit", int64(2 * len(inner)), true},
+		{"the second does not", int64(2*len(inner) - 1), false},
+	} {
+		s := &search{room: test.room}
+		err := s.add(strings.NewReader(data), int64(len(data)), "f", 0)
+		var own *Error
+		if test.ok != (err == nil) || err != nil && (!errors.As(err, &own) || own.Name != "f!2.zip") {
+			t.Errorf("%s: %v", test.why, err)
+		}
+		if err := s.done(); err != nil {
+			t.Error(err)
+		}
+	}
+	if left, err := os.ReadDir(os.TempDir()); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
 }

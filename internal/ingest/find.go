@@ -30,6 +30,8 @@ const (
 type candidate struct {
 	path        string
 	document    string // within an archive, "" for the file itself
+	place       int    // of the document among those of the archive: two may have one name
+	archives    *archives
 	damaged     string // why an archive cannot be read, "" if it can
 	name        string // base name, the smallest where the bytes are offered under several
 	names       []string
@@ -53,8 +55,8 @@ func (c *candidate) alsoNamed(name string) {
 // find lists the regular files under paths, each once, in the order of their paths. Hidden files and those that a
 // program is still writing by the usual names (.tmp, .part, .partial, ~) are not input. Links are followed, each folder
 // once.
-func find(paths []string, acquirers recon.Acquirers) ([]candidate, error) {
-	f := finder{acquirers: acquirers, walked: map[string]bool{}}
+func find(paths []string, acquirers recon.Acquirers, open *archives) ([]candidate, error) {
+	f := finder{acquirers: acquirers, archives: open, walked: map[string]bool{}}
 	for _, root := range paths {
 		info, err := os.Stat(root)
 		if err != nil {
@@ -78,7 +80,7 @@ func find(paths []string, acquirers recon.Acquirers) ([]candidate, error) {
 func unpack(files []candidate) ([]candidate, error) {
 	out := make([]candidate, 0, len(files))
 	for _, c := range files {
-		documents, packed, done, err := c.documents()
+		names, packed, err := c.documents()
 		var damaged *archive.Error
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -91,20 +93,17 @@ func unpack(files []candidate) ([]candidate, error) {
 		case err != nil:
 			return nil, err
 		}
-		if err := done(); err != nil {
-			return nil, fmt.Errorf("read input: %w", err)
-		}
-		if len(documents) == 0 {
+		if !packed {
+			out = append(out, c)
+		} else if len(names) == 0 {
 			c.damaged = "archive " + c.name + ": it holds nothing"
 			out = append(out, c)
 		}
-		for _, d := range documents {
+		for place, name := range names {
 			m := c
-			if packed {
-				m.document = d.Name
-				m.name = lastName(d.Name)
-				m.names = []string{m.name}
-			}
+			m.document, m.place = name, place
+			m.name = lastName(name)
+			m.names = []string{m.name}
 			out = append(out, m)
 		}
 		if len(out) > maxFiles {
@@ -120,30 +119,31 @@ func lastName(document string) string {
 	return name[strings.LastIndexAny(name, `/\`)+1:]
 }
 
-// documents lists what is inside the file; most files are their own only document, and not packed.
-func (c *candidate) documents() (documents []archive.Document, packed bool, done func() error, err error) {
+// documents lists the names of what is inside the file, if it is packed.
+func (c *candidate) documents() (names []string, packed bool, err error) {
 	f, err := os.Open(c.path)
 	if err != nil {
-		return nil, false, nil, fmt.Errorf("read input: %w", err)
+		return nil, false, fmt.Errorf("read input: %w", err)
 	}
 	first := make([]byte, 4)
 	n, err := io.ReadFull(f, first)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, false, nil, errors.Join(fmt.Errorf("read input: %w", err), f.Close())
+		return nil, false, errors.Join(fmt.Errorf("read input: %w", err), f.Close())
+	}
+	if err := f.Close(); err != nil {
+		return nil, false, fmt.Errorf("read input: %w", err)
 	}
 	if !archive.Is(first[:n]) {
-		return []archive.Document{{Name: c.name, Open: func() (io.ReadCloser, error) { return os.Open(c.path) }}}, false, f.Close, nil
+		return nil, false, nil
 	}
-	info, err := f.Stat()
+	o, err := c.archives.use(c.path)
 	if err != nil {
-		return nil, false, nil, errors.Join(fmt.Errorf("read input: %w", err), f.Close())
+		return nil, true, err
 	}
-	documents, done, err = archive.Documents(f, info.Size(), archive.ShownName(filepath.Base(c.path)))
-	if err != nil {
-		return nil, false, nil, errors.Join(err, f.Close())
+	for _, d := range o.documents {
+		names = append(names, d.Name)
 	}
-	unpacked := done
-	return documents, true, func() error { return errors.Join(unpacked(), f.Close()) }, nil
+	return names, true, c.archives.giveBack(o)
 }
 
 // open opens the bytes that identify the candidate: a file's own, or what an archive holds.
@@ -151,30 +151,8 @@ func (c *candidate) open() (io.ReadCloser, error) {
 	if c.document == "" {
 		return os.Open(c.path)
 	}
-	documents, _, done, err := c.documents()
-	if err != nil {
-		return nil, err
-	}
-	for _, d := range documents {
-		if d.Name != c.document {
-			continue
-		}
-		rc, err := d.Open()
-		if err != nil {
-			return nil, errors.Join(err, done())
-		}
-		return &unpacked{rc, done}, nil
-	}
-	return nil, errors.Join(fs.ErrNotExist, done()) // the archive has changed
+	return c.archives.document(c.path, c.place, c.document)
 }
-
-// unpacked is a document that lets go of its archive when it is closed.
-type unpacked struct {
-	io.ReadCloser
-	done func() error
-}
-
-func (u *unpacked) Close() error { return errors.Join(u.ReadCloser.Close(), u.done()) }
 
 // shown is the path of a candidate as people read it.
 func (c *candidate) shown() string {
@@ -187,6 +165,7 @@ func (c *candidate) shown() string {
 // finder collects files.
 type finder struct {
 	acquirers recon.Acquirers
+	archives  *archives
 	walked    map[string]bool // folders by their real path: links may lead in a circle
 	found     []candidate
 }
@@ -197,7 +176,7 @@ func (f *finder) add(root, path string, info fs.FileInfo) error {
 	}
 	name := archive.ShownName(filepath.Base(path))
 	f.found = append(f.found, candidate{
-		path: path, name: name, names: []string{name}, folder: folderAcquirer(root, path, f.acquirers), size: info.Size(),
+		path: path, archives: f.archives, name: name, names: []string{name}, folder: folderAcquirer(root, path, f.acquirers), size: info.Size(),
 	})
 	return nil
 }

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -129,8 +130,10 @@ const parallel = 2
 
 // Paths loads the files under paths. A problem with a file's content is in the report, never an error; an error means
 // that loading could not go on, and every file before it is either loaded whole or not at all.
-func Paths(ctx context.Context, pool *pgxpool.Pool, paths []string, opt Options) (Report, error) {
-	files, err := find(paths, opt.Acquirers)
+func Paths(ctx context.Context, pool *pgxpool.Pool, paths []string, opt Options) (_ Report, err error) {
+	open := &archives{}
+	defer func() { err = errors.Join(err, open.close()) }()
+	files, err := find(paths, opt.Acquirers, open)
 	if err != nil {
 		return Report{}, err
 	}
