@@ -25,17 +25,35 @@ func (s *standardRow) row(cells []string) row {
 	return row{line: s.line, raw: strings.Join(cells, "|"), cells: cells, width: len(cells)}
 }
 
-// balance follows one account's balance from the opening to the closing one.
+// plainDecimal reads digits with a sign and a point. An exponent could make them fill all of memory.
+func plainDecimal(s string) (decimal.Decimal, error) {
+	if len(s) > 32 || strings.Trim(s, "+-.0123456789") != "" {
+		return decimal.Decimal{}, errors.New("not a plain decimal")
+	}
+	return decimal.NewFromString(s)
+}
+
+// balance follows one account's balance from the opening to the closing one. A statement that was opened and never closed is
+// cut short.
 type balance struct {
 	account      string
 	sum          decimal.Decimal // the opening balance and the lines since
 	open, broken bool
+	pending      bool // opened, and not closed yet
 	problem      string
 }
 
+// cut notes a statement that ends before its closing balance.
+func (b *balance) cut(what string) {
+	if b.pending && b.problem == "" {
+		b.problem = fmt.Sprintf("the statement of account %s has no %s: it is cut short", maskAccount(b.account), what)
+	}
+	b.pending = false
+}
+
 func (b *balance) begin(account, amount string, debit bool) {
-	*b = balance{account: account, problem: b.problem}
-	d, err := decimal.NewFromString(amount)
+	*b = balance{account: account, problem: b.problem, pending: true}
+	d, err := plainDecimal(amount)
 	if err != nil {
 		return
 	}
@@ -46,7 +64,7 @@ func (b *balance) begin(account, amount string, debit bool) {
 }
 
 func (b *balance) add(amount string, debit bool) {
-	d, err := decimal.NewFromString(amount)
+	d, err := plainDecimal(amount)
 	if err != nil {
 		b.broken = true
 		return
@@ -58,7 +76,8 @@ func (b *balance) add(amount string, debit bool) {
 }
 
 func (b *balance) end(amount string, debit bool) {
-	d, err := decimal.NewFromString(amount)
+	b.pending = false
+	d, err := plainDecimal(amount)
 	if err != nil || !b.open || b.broken || b.problem != "" {
 		return
 	}
@@ -71,7 +90,8 @@ func (b *balance) end(amount string, debit bool) {
 }
 
 // camtRows are the entries of an ISO 20022 camt.053 statement of any version, known by their local names. Only booked
-// entries count. An entry of several transactions with amounts of their own is a row for each.
+// entries count. An entry of several transactions is a row for each where all of them give amounts in the account's currency
+// that come to the entry's; else the entry is one row, whatever its transactions say: it is what was booked.
 type camtRows struct {
 	guard  *guard
 	dec    *xml.Decoder
@@ -263,30 +283,81 @@ func (c *camtRows) entry() error {
 	if len(e.Details) > maxRecordLines*10 {
 		return &FileError{Line: line, Rule: "an entry of more than 10,000 transactions"}
 	}
-	several := len(e.Details) > 1
-	for _, d := range e.Details {
-		several = several && (d.Amt != nil || d.TxAmt != nil)
-	}
-	if !several {
-		var only *camtTransaction
-		if len(e.Details) > 0 {
-			only = &e.Details[0]
-		}
-		make(e.Amt, e.Direction, only)
+	if !c.comesTo(&e) {
+		make(e.Amt, e.Direction, together(e.Details))
 		return nil
 	}
 	for i := range e.Details {
 		d := &e.Details[i]
-		amount, direction := d.Amt, d.Direction
-		if amount == nil {
-			amount = d.TxAmt
-		}
-		if direction == "" {
-			direction = e.Direction
-		}
-		make(*amount, direction, d)
+		make(*d.amount(), d.direction(&e), d)
 	}
 	return nil
+}
+
+func (d *camtTransaction) amount() *camtAmount {
+	if d.Amt != nil {
+		return d.Amt
+	}
+	return d.TxAmt
+}
+
+func (d *camtTransaction) direction(e *camtEntry) string {
+	if d.Direction != "" {
+		return d.Direction
+	}
+	return e.Direction
+}
+
+// comesTo reports whether an entry is of several transactions that come to its amount.
+func (c *camtRows) comesTo(e *camtEntry) bool {
+	if len(e.Details) < 2 {
+		return false
+	}
+	left, err := plainDecimal(strings.TrimSpace(e.Amt.Value))
+	if err != nil {
+		return false
+	}
+	for i := range e.Details {
+		d := &e.Details[i]
+		amount := d.amount()
+		if amount == nil || amount.Ccy != e.Amt.Ccy || c.ccy != "" && amount.Ccy != c.ccy {
+			return false
+		}
+		value, err := plainDecimal(strings.TrimSpace(amount.Value))
+		if err != nil {
+			return false
+		}
+		if d.direction(e) != e.Direction {
+			value = value.Neg()
+		}
+		left = left.Sub(value)
+	}
+	return left.IsZero()
+}
+
+// together is what the transactions of an entry say as one: every memo, and the other side where it is the same of all.
+func together(details []camtTransaction) *camtTransaction {
+	if len(details) == 0 {
+		return nil
+	}
+	one := details[0]
+	one.Memo = nil
+	length := 0
+	for i := range details {
+		d := &details[i]
+		if d.Debtor != one.Debtor {
+			one.Debtor = camtParty{}
+		}
+		if d.Creditor != one.Creditor {
+			one.Creditor = camtParty{}
+		}
+		for _, m := range d.Memo {
+			if length += len(m) + 1; length <= maxText {
+				one.Memo = append(one.Memo, m)
+			}
+		}
+	}
+	return &one
 }
 
 // balance reads one Bal of a statement.
@@ -333,13 +404,17 @@ var balanceLine = regexp.MustCompile(`^:6[02][FM]:([CD])(\d{6})([A-Z]{3})(\d{1,1
 
 func (m *mt940Rows) next() (row, error) {
 	for !m.ended {
-		rec, err := m.scan.next()
+		rec, err := m.scan.nextLine()
 		if errors.Is(err, io.EOF) {
 			m.ended = true
+			m.bal.cut("closing balance")
 			break
 		}
 		if err != nil {
 			return row{}, err
+		}
+		if rec.flaw == oversized {
+			return row{}, &FileError{Line: rec.line, Rule: "the line is longer than 1 MiB"}
 		}
 		line := strings.TrimSpace(string(rec.raw))
 		if i := strings.Index(line, "{4:"); i >= 0 {
@@ -428,9 +503,13 @@ func (m *mt940Rows) field(line string) {
 	if account, ok := strings.CutPrefix(line, ":25:"); ok {
 		m.account = account
 	}
+	if strings.HasPrefix(line, ":60F:") || strings.HasPrefix(line, ":60M:") {
+		m.bal.cut("closing balance") // of the statement before
+		m.bal.begin(m.account, "", false)
+	}
 	f := balanceLine.FindStringSubmatch(line)
 	if f == nil {
-		return
+		return // a closing balance that cannot be read is none
 	}
 	amount := strings.TrimSuffix(strings.Replace(f[4], ",", ".", 1), ".")
 	m.ccy = f[3]
@@ -456,25 +535,51 @@ func (m *mt940Rows) emit(s *standardRow) (row, error) {
 	return r, nil
 }
 
-// bai2Rows are the 16 records of a BAI2 file, each with its 88 continuations.
+// bai2Rows are the 16 records of a BAI2 file. A record goes on in the 88 records that follow it. The 49, 98 and 99 records
+// close an account, a group and the file with the sum of the amounts and the number of the records within: both must tie, and
+// none may be missing.
 type bai2Rows struct {
 	scan    *scanner
 	cells   []string
 	account string
 	ccy     string
 	date    string
-	pending *standardRow
-	total   decimal.Decimal // of the account, as its 49 record adds it up
-	broken  bool
+	levels  [3]bai2Level // the file, the group and the account that are open
+	fields  []string     // of the record that is being read, its continuations included
+	size    int          // bytes of them
+	code    string       // of the record
+	line    int
 	problem string
 	ended   bool
+}
+
+// bai2Level is what an open file, group or account comes to so far.
+type bai2Level struct {
+	open    bool
+	total   decimal.Decimal // of the amounts
+	broken  bool            // an amount could not be read
+	records int64           // its own first and last one included
+	within  int64           // groups of a file, accounts of a group
+}
+
+const (
+	bai2File = iota
+	bai2Group
+	bai2Account
+)
+
+// bai2Names are the levels by the records that open and close them.
+var bai2Names = [3]struct{ opens, closes, what, within string }{
+	{"01", "99", "file", "groups"},
+	{"02", "98", "group", "accounts"},
+	{"03", "49", "account", ""},
 }
 
 func (b *bai2Rows) untied() string { return b.problem }
 
 func (b *bai2Rows) next() (row, error) {
 	for !b.ended {
-		rec, err := b.scan.next()
+		rec, err := b.scan.nextLine()
 		if errors.Is(err, io.EOF) {
 			b.ended = true
 			break
@@ -482,91 +587,201 @@ func (b *bai2Rows) next() (row, error) {
 		if err != nil {
 			return row{}, err
 		}
-		f := strings.Split(strings.TrimSuffix(strings.TrimSpace(string(rec.raw)), "/"), ",")
-		if f[0] == "88" {
-			if b.pending != nil && len(f) > 1 && len(b.pending.memo) < maxText {
-				b.pending.memo = strings.TrimSpace(b.pending.memo + " " + strings.Join(f[1:], ","))
-			}
+		if rec.flaw == oversized {
+			return row{}, &FileError{Line: rec.line, Rule: "the line is longer than 1 MiB"}
+		}
+		line := strings.TrimSpace(string(rec.raw))
+		if line == "" {
 			continue
 		}
-		done := b.pending
-		b.pending = nil
-		if err := b.record(f, rec.line); err != nil {
+		code, rest, _ := strings.Cut(strings.TrimSuffix(line, "/"), ",")
+		if code == "88" {
+			b.count()
+			// An account's summary and a text both may be long; neither is without end.
+			if b.size += len(rest); b.size > maxRecord {
+				return row{}, &FileError{Line: rec.line, Rule: "a record that goes on for more than 1 MiB"}
+			}
+			b.fields = append(b.fields, strings.Split(rest, ",")...)
+			continue
+		}
+		done, err := b.finish()
+		if err != nil {
 			return row{}, err
 		}
+		b.code, b.line, b.size = code, rec.line, len(rest)
+		b.fields = append(b.fields[:0], strings.Split(rest, ",")...)
+		b.count()
+		b.begin(code)
 		if done != nil {
-			r := done.row(b.cells)
-			b.cells = r.cells
-			return r, nil
+			return b.emit(done), nil
 		}
 	}
-	if done := b.pending; done != nil {
-		b.pending = nil
-		r := done.row(b.cells)
-		b.cells = r.cells
-		return r, nil
+	done, err := b.finish()
+	if err != nil {
+		return row{}, err
+	}
+	b.lack(bai2File)
+	if done != nil {
+		return b.emit(done), nil
 	}
 	return row{}, io.EOF
 }
 
-func (b *bai2Rows) record(f []string, line int) error {
-	at := func(i int) string {
-		if i < len(f) {
-			return strings.TrimSpace(f[i])
-		}
-		return ""
+// count counts a record of all that is open.
+func (b *bai2Rows) count() {
+	for i := range b.levels {
+		b.levels[i].records++
 	}
-	add := func(s string) {
-		d, err := decimal.NewFromString(s)
-		if err != nil {
-			b.broken = b.broken || s != ""
-			return
+}
+
+func (b *bai2Rows) emit(s *standardRow) row {
+	r := s.row(b.cells)
+	b.cells = r.cells
+	return r
+}
+
+// begin opens what a record opens, at once: the records that continue it count.
+func (b *bai2Rows) begin(code string) {
+	for i, n := range bai2Names {
+		if code != n.opens {
+			continue
 		}
-		b.total = b.total.Add(d)
+		b.lack(i)
+		b.levels[i] = bai2Level{open: true, records: 1}
+		if i > 0 {
+			b.levels[i-1].within++
+		}
 	}
-	switch f[0] {
+}
+
+// lack notes what was not closed of a level and those within it, from the innermost.
+func (b *bai2Rows) lack(level int) {
+	for i := len(b.levels) - 1; i >= level; i-- {
+		if b.levels[i].open && b.problem == "" {
+			b.problem = fmt.Sprintf("%s has no record %s: it is cut short", b.named(i), bai2Names[i].closes)
+		}
+		b.levels[i].open = false
+	}
+}
+
+// named is how people know a level.
+func (b *bai2Rows) named(level int) string {
+	if level == bai2Account {
+		return "account " + maskAccount(b.account)
+	}
+	return "the " + bai2Names[level].what
+}
+
+func (b *bai2Rows) at(i int) string {
+	if i < len(b.fields) {
+		return strings.TrimSpace(b.fields[i])
+	}
+	return ""
+}
+
+// add counts an amount; one that is left out is nothing.
+func (b *bai2Rows) add(level int, amount string) {
+	l := &b.levels[level]
+	d, err := plainDecimal(amount)
+	if err != nil {
+		l.broken = l.broken || amount != ""
+		return
+	}
+	l.total = l.total.Add(d)
+}
+
+// behindFunds returns where the fields go on behind a funds type: amounts by availability, or a value date, come first.
+func (b *bai2Rows) behindFunds(i int) int {
+	switch b.at(i) {
+	case "S": // immediate, one-day and two-day
+		return i + 4
+	case "V": // date and time
+		return i + 3
+	case "D": // how many days, then each with its amount
+		n, _ := digits(b.at(i + 1))
+		if n < 0 || n > len(b.fields) {
+			return len(b.fields)
+		}
+		return i + 2 + 2*n
+	}
+	return i + 1
+}
+
+// finish reads the record that is complete by now.
+func (b *bai2Rows) finish() (*standardRow, error) {
+	code := b.code
+	b.code = ""
+	switch code {
 	case "02":
-		if d := at(4); len(d) == 6 {
+		if d := b.at(3); len(d) == 6 {
 			b.date = "20" + d[:2] + "-" + d[2:4] + "-" + d[4:]
 		}
-		b.ccy = at(6)
+		b.ccy = b.at(5)
 	case "03":
-		b.account, b.total, b.broken = at(1), decimal.Zero, false
-		if at(2) != "" {
-			b.ccy = at(2)
+		b.account = b.at(0)
+		if b.at(1) != "" {
+			b.ccy = b.at(1)
 		}
-		for i := 4; i < len(f); i += 4 { // type code, amount, item count, funds type
-			add(at(i))
+		for i := 2; i < len(b.fields); i = b.behindFunds(i + 3) { // type code, amount, item count, funds type
+			b.add(bai2Account, b.at(i+1))
 		}
 	case "16":
-		code, ok := digits(at(1))
-		if !ok || len(at(1)) != 3 {
-			return &FileError{Line: line, Field: "16", Value: excerpt([]byte(at(1)), maxValue), Rule: "not a type code of three digits"}
-		}
-		direction := "C"
-		if code >= 400 && code < 700 {
-			direction = "D"
-		}
-		add(at(2))
-		rest := f[min(4, len(f)):]
-		if funds := at(3); funds == "S" {
-			rest = f[min(7, len(f)):] // immediate, one-day and two-day amounts come first
-		} else if funds == "V" {
-			rest = f[min(6, len(f)):] // a value date and time come first
-		}
-		s := &standardRow{line: line, account: b.account, bookDate: b.date, amount: at(2), direction: direction, currency: b.ccy}
-		if len(rest) > 0 {
-			s.reference = strings.TrimSpace(rest[0])
-		}
-		if len(rest) > 1 {
-			s.memo = strings.TrimSpace(strings.Join(rest[1:], " "))
-		}
-		b.pending = s
+		return b.transaction()
 	case "49":
-		stated, err := decimal.NewFromString(at(1))
-		if err == nil && !b.broken && b.problem == "" && !stated.Equal(b.total) {
-			b.problem = fmt.Sprintf("record 49 of account %s says %s, its records add up to %s", maskAccount(b.account), stated, b.total)
-		}
+		b.close(bai2Account, b.at(0), "", b.at(1))
+	case "98":
+		b.close(bai2Group, b.at(0), b.at(1), b.at(2))
+	case "99":
+		b.close(bai2File, b.at(0), b.at(1), b.at(2))
 	}
-	return nil
+	return nil, nil
+}
+
+func (b *bai2Rows) transaction() (*standardRow, error) {
+	code, ok := digits(b.at(0))
+	if !ok || len(b.at(0)) != 3 {
+		return nil, &FileError{Line: b.line, Field: "16", Value: excerpt([]byte(b.at(0)), maxValue), Rule: "not a type code of three digits"}
+	}
+	direction := "C"
+	if code >= 400 && code < 700 {
+		direction = "D"
+	}
+	b.add(bai2Account, b.at(1))
+	s := &standardRow{line: b.line, account: b.account, bookDate: b.date, amount: b.at(1), direction: direction, currency: b.ccy}
+	rest := b.fields[min(b.behindFunds(2), len(b.fields)):]
+	if len(rest) > 0 {
+		s.reference = strings.TrimSpace(rest[0])
+	}
+	if len(rest) > 1 {
+		s.memo = strings.Join(strings.Fields(strings.Join(rest[1:], " ")), " ")
+	}
+	return s, nil
+}
+
+// close ties a level with what its closing record says; what that leaves out is not compared.
+func (b *bai2Rows) close(level int, total, within, records string) {
+	l := &b.levels[level]
+	if !l.open {
+		return
+	}
+	b.lack(level + 1)
+	name := bai2Names[level]
+	stated, err := plainDecimal(total)
+	countWithin, withinStated := digits(within)
+	countRecords, recordsStated := digits(records)
+	switch {
+	case b.problem != "":
+	case err == nil && !l.broken && !stated.Equal(l.total):
+		b.problem = fmt.Sprintf("record %s of %s says %s, its records add up to %s", name.closes, b.named(level), stated, l.total)
+	case withinStated && int64(countWithin) != l.within:
+		b.problem = fmt.Sprintf("record %s of %s says %d %s, it has %d", name.closes, b.named(level), countWithin, name.within, l.within)
+	case recordsStated && int64(countRecords) != l.records:
+		b.problem = fmt.Sprintf("record %s of %s says %d records, it has %d", name.closes, b.named(level), countRecords, l.records)
+	}
+	l.open = false
+	if level > 0 {
+		outer := &b.levels[level-1]
+		outer.total = outer.total.Add(l.total)
+		outer.broken = outer.broken || l.broken
+	}
 }

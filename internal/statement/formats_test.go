@@ -370,11 +370,87 @@ func TestSourceTotals(t *testing.T) {
 		{"the POS platform, a row gone", cut(read("pos_sync_tab.txt"), 1, 2), "the number on the first line says 3, the rows come to 2"},
 		{"MT940, an entry gone", strings.Replace(read("bank_mt940.sta"), ":61:2603060306RC99,62NTRF822000000000001//B2026030600002", "", 1), "the closing balance"},
 		{"camt.053, an entry changed", strings.Replace(read("bank_camt053.xml"), `<Amt Ccy="CNY">2829.38`, `<Amt Ccy="CNY">2829.37`, 1), "the closing balance"},
+		{"MT940, the end gone", strings.Split(read("bank_mt940.sta"), ":61:2603060306RC")[0], "has no closing balance: it is cut short"},
+		{"MT940, the end of the first statement gone", strings.Split(read("bank_mt940.sta"), ":61:2603060306RC")[0] + read("bank_mt940.sta"), "has no closing balance: it is cut short"},
+		{"MT940, cut in the closing balance", strings.Split(read("bank_mt940.sta"), "CNY12746")[0], "has no closing balance: it is cut short"},
+		{"BAI2, the end gone", strings.Split(read("bank_bai2.txt"), "49,")[0], "account ***0001 has no record 49: it is cut short"},
+		{"BAI2, the group's end gone", strings.Split(read("bank_bai2.txt"), "98,")[0], "the group has no record 98"},
+		{"BAI2, the file's end gone", strings.Split(read("bank_bai2.txt"), "99,")[0], "the file has no record 99"},
+		{"BAI2, a record gone that has no amount", strings.Replace(read("bank_bai2.txt"), "88,CHINAUMS/\n", "", 1), "record 49 of account ***0001 says 4 records, it has 3"},
+		{"BAI2, another number of accounts", strings.Replace(read("bank_bai2.txt"), "98,1284596,1", "98,1284596,2", 1), "record 98 of the group says 2 accounts, it has 1"},
+		{"BAI2, another sum of the file", strings.Replace(read("bank_bai2.txt"), "99,1284596", "99,1284597", 1), "record 99 of the file says 1284597, its records add up to 1284596"},
 		{"BAI2, an entry changed", strings.Replace(read("bank_bai2.txt"), "282938", "282937", 1), "record 49"},
 	} {
 		if res := readNamed(strings.NewReader(test.text), "", nil); res.Err != nil || !strings.Contains(res.Untied, test.want) {
 			t.Errorf("%s: %v, %q, want %q", test.why, res.Err, res.Untied, test.want)
 		}
+	}
+}
+
+// TestStandards reads what the international statement formats allow beside what the samples have.
+func TestStandards(t *testing.T) {
+	mt940 := func(lines ...string) string {
+		return strings.Join(slices.Concat([]string{":20:S", ":25:6225000000000001", ":28C:1/1", ":60F:C260306CNY0,"}, lines, []string{":62F:C260306CNY30,", "-"}), "\r\n") + "\r\n"
+	}
+	bai2 := func(records, total string, lines ...string) string {
+		var n int
+		fmt.Sscan(records, &n)
+		return strings.Join(slices.Concat([]string{"01,B,C,260306,1800,1,80,,2/", "02,C,B,1,260306,,CNY,2/"}, lines,
+			[]string{"49," + total + "," + records + "/", fmt.Sprintf("98,%s,1,%d/", total, n+2), fmt.Sprintf("99,%s,1,%d/", total, n+4)}), "\n") + "\n"
+	}
+	camt := func(details string) string {
+		return `<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.02"><BkToCstmrStmt><Stmt><Acct><Id><Othr><Id>6225000000000001</Id></Othr></Id><Ccy>CNY</Ccy></Acct>` +
+			`<Ntry><Amt Ccy="CNY">100.00</Amt><CdtDbtInd>CRDT</CdtDbtInd><Sts>BOOK</Sts><BookgDt><Dt>2026-03-06</Dt></BookgDt><NtryDtls>` + details + `</NtryDtls></Ntry></Stmt></BkToCstmrStmt></Document>`
+	}
+	detail := func(ccy, amount, more string) string {
+		return `<TxDtls><AmtDtls><TxAmt><Amt Ccy="` + ccy + `">` + amount + `</Amt></TxAmt></AmtDtls>` + more + `</TxDtls>`
+	}
+	for _, test := range []struct{ why, text, want string }{
+		{"MT940, a quote in a narrative is a character", mt940(":61:2603060306C10,NTRF1//B1", ":86:KAHAO", "\"X,POS", ":61:2603060306C20,NTRF2//B2", ":86:TUI \"HUI\"", "ZHANGHU\""),
+			`10.00 "KAHAO "X,POS 1"; 20.00 "TUI "HUI" ZHANGHU" 2"`},
+		{"MT940, pages of a statement, each opened and closed", mt940(":61:2603060306C10,NTRF1//B1", ":62M:C260306CNY10,", "-", ":20:S", ":25:6225000000000001", ":28C:1/2", ":60M:C260306CNY10,", ":61:2603060306C20,NTRF2//B2"),
+			`10.00 "1"; 20.00 "2"`},
+		{"BAI2, an account's summary goes on in an 88", bai2("4", "2569192", "03,6225000000000001,CNY,010,1001658,,/", "88,015,1284596,,/", "16,195,282938,Z,B1,898,POS/"), `2829.38 "898 POS"`},
+		{"BAI2, amounts by availability and a value date", bai2("4", "3000", "03,6225000000000001,CNY,010,1000,,S,1,2,3,015,500,,V,260306,1200/", "16,195,1000,D,2,0,600,1,400,B1,898,POS/", "16,195,500,V,260306,,B2,899,POS, \"X/"),
+			`10.00 "898 POS"; 5.00 "899 POS "X"`},
+		{"BAI2, an account without a summary", bai2("3", "1000", "03,6225000000000001,CNY/", "16,195,1000,Z,B1,898,POS/"), `10.00 "898 POS"`},
+		{"camt.053, transactions that come to their entry", camt(detail("CNY", "70.00", "") + detail("CNY", "30.00", "")), `70.00 ""; 30.00 ""`},
+		{"camt.053, a refund taken from a batch", camt(detail("CNY", "130.00", "") + detail("CNY", "30.00", "<CdtDbtInd>DBIT</CdtDbtInd>")), `130.00 ""; -30.00 ""`},
+		{"camt.053, a transaction in another currency", camt(detail("USD", "8.00", "<RmtInf><Ustrd>898</Ustrd></RmtInf>") + detail("CNY", "30.00", "<RmtInf><Ustrd>899</Ustrd></RmtInf>")), `100.00 "898 899"`},
+		{"camt.053, transactions that do not come to their entry", camt(detail("CNY", "70.00", "") + detail("CNY", "20.00", "")), `100.00 ""`},
+		{"camt.053, an amount of a billion digits", camt(detail("CNY", "1e1000000000", "") + detail("CNY", "20.00", "")), `100.00 ""`},
+	} {
+		res := readNamed(strings.NewReader(test.text), "", nil)
+		var got []string
+		for _, r := range res.Records {
+			if r.Bank == nil {
+				t.Errorf("%s: %v", test.why, res.rejects())
+				continue
+			}
+			got = append(got, fmt.Sprintf("%s \"%s\"", r.Bank.Amount.StringFixed(2), r.Bank.Memo))
+		}
+		if diff := cmp.Diff(test.want, strings.Join(got, "; ")); diff != "" || res.Err != nil || res.Untied != "" {
+			t.Errorf("%s: %v %q (-want +got):\n%s", test.why, res.Err, res.Untied, diff)
+		}
+	}
+}
+
+// A quote in a field of fixed width is a character; it took the lines that follow with it.
+func TestQuoteInFixedWidth(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join(formatsDir, "INN26030588ZM_898000000000001"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bytes.Split(data, []byte("\n"))
+	for i, quote := range []string{`,"`, `",`} {
+		blank := bytes.LastIndex(lines[i], []byte("  "))
+		lines[i] = slices.Concat(lines[i][:blank], []byte(quote), lines[i][blank+2:])
+	}
+	quoted := bytes.Join(lines, []byte("\n"))
+	res := readNamed(bytes.NewReader(quoted), "INN26030588ZM_898000000000001", nil)
+	want := readNamed(bytes.NewReader(data), "INN26030588ZM_898000000000001", nil)
+	if diff := cmp.Diff(want.accepted(), res.accepted()); diff != "" || len(want.accepted()) < 2 || len(res.rejects()) > 0 {
+		t.Errorf("%v (-want +got):\n%s", res.rejects(), diff)
 	}
 }
 

@@ -133,6 +133,27 @@ func (s *scanner) next() (record, error) {
 	return rec, nil
 }
 
+// nextLine is next for formats in which a quote is a character like any other: a record is a physical line.
+func (s *scanner) nextLine() (record, error) {
+	end, next, ok := s.lineEnd(0)
+	if end == next && s.failed() {
+		return record{}, s.err
+	}
+	rec := record{line: s.line + 1}
+	if !ok {
+		rec.flaw = oversized
+		rec.raw = bytes.Clone(s.buf[s.start : s.start+maxRawOversized+excerptSlack])
+		return rec, s.skipLine()
+	}
+	if next == 0 {
+		return record{}, io.EOF
+	}
+	rec.raw = trimCR(s.buf[s.start : s.start+end])
+	s.start += next
+	s.line++
+	return rec, nil
+}
+
 // quotedRecord finds the end of the record whose first physical line ends at offset end. If a quoted cell does not end
 // as it should, it is not ok and the result is the first physical line alone.
 func (s *scanner) quotedRecord(first, firstNext int, oneLine bool) (end, next, lines int, ok bool) {

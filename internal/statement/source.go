@@ -159,7 +159,7 @@ type fixedRows struct {
 
 func (f *fixedRows) next() (row, error) {
 	for {
-		rec, err := f.scan.next()
+		rec, err := f.scan.nextLine()
 		if err != nil {
 			return row{}, err
 		}
