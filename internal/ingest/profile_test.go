@@ -94,6 +94,7 @@ func TestSamplesLoad(t *testing.T) {
 		}
 		in.write(t, filepath.Base(path), string(text))
 	}
+	in.write(t, "people.csv", "account,book_date,amount,counterparty,memo\n6225000000000001,2026-03-05,1.00,张三,wangxm@example.com\n6225000000000001,2026-13-05,1.00,ZHANG SAN,x\n6225000000000001,2026-03-05,1.00,李店,x,\n")
 	for name, f := range in.load(t) {
 		switch f.State {
 		case ingest.Loaded, ingest.Nothing, ingest.Known:
@@ -101,6 +102,30 @@ func TestSamplesLoad(t *testing.T) {
 			if name != "excel_damaged.csv" { // a table of nobody's format
 				t.Errorf("%s is %s: %s", name, f.State, f.Reason)
 			}
+		}
+	}
+	// Nothing of them that names a person is in the database.
+	for _, personal := range []string{"oUpF8uMuAJO", "*杨", "137****2600", "622280*", "622848*", "439225*", "6225000000000001", "621226", "216200100000000001", "*某", "2088000000000001",
+		"o12Tt4h", "1234****9876", "张三", "ZHANG SAN", "李店", "wangxm@"} {
+		if kept := in.query(t, `
+			WITH stored AS (
+			    SELECT r::text AS row FROM pos_row AS r
+			     UNION ALL
+			    SELECT r::text FROM settlement_row AS r
+			     UNION ALL
+			    SELECT r::text FROM payout_row AS r
+			     UNION ALL
+			    SELECT r::text FROM bank_row AS r
+			     UNION ALL
+			    SELECT r::text FROM rejected_line AS r
+			     UNION ALL
+			    SELECT r::text FROM file AS r
+			)
+			SELECT row
+			  FROM stored
+			 WHERE position($1 IN row) > 0
+			 ORDER BY row`, personal); len(kept) > 0 {
+			t.Errorf("%s is kept: %s", personal, kept[0])
 		}
 	}
 	for name, f := range in.load(t) {

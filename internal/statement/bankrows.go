@@ -21,7 +21,8 @@ type standardRow struct {
 }
 
 func (s *standardRow) row(cells []string) row {
-	cells = append(cells[:0], s.account, s.bookDate, s.amount, s.direction, s.currency, s.counterparty, s.memo, s.reference)
+	// Masked from the start: of a row that is rejected its cells are kept as they stand here.
+	cells = append(cells[:0], maskAccount(s.account), s.bookDate, s.amount, s.direction, s.currency, maskName(s.counterparty), MaskPersonal(s.memo), s.reference)
 	return row{line: s.line, raw: strings.Join(cells, "|"), cells: cells, width: len(cells)}
 }
 

@@ -50,6 +50,8 @@
 //
 // # Personal data
 //
-// Card numbers, mobile numbers and citizen ids are masked in what is kept of a rejected line and in the free texts of
-// an accepted row (reason, response_message), see MaskPersonal. Identifiers in typed fields are never touched.
+// Card numbers, mobile numbers, citizen ids and e-mail addresses are masked in what is kept of a rejected line and in the free
+// texts of an accepted row (reason, response_message, memo), see MaskPersonal. The other side of an account's line is kept
+// where it is a business, else as its first character. Columns that a profile calls personal, and names and accounts of a
+// statement's line, are not kept of a rejected line either. Identifiers in typed fields are never touched.
 package statement

@@ -474,18 +474,52 @@ func TestRowCap(t *testing.T) {
 
 // Names, cards, accounts and payers' ids of the samples are in nothing that is kept.
 func TestNothingPersonal(t *testing.T) {
-	personal := []string{"oUpF8uMuAJO", "*杨", "137****2600", "622280*", "622848*", "439225*", "6225000000000001", "621226", "216200100000000001", "*某", "2088000000000001", "o12Tt4h", "1234****9876"}
+	personal := []string{"oUpF8uMuAJO", "*杨", "137****2600", "622280*", "622848*", "439225*", "6225000000000001", "621226", "216200100000000001", "*某", "2088000000000001", "o12Tt4h", "1234****9876",
+		"ZHANG SAN", "张三", "李店", "王小明", "wangxm@"}
+	documents := map[string][]byte{}
 	for _, path := range formatSamples(t) {
 		for name, data := range sampleDocuments(t, path) {
-			text := readNamed(bytes.NewReader(data), name, nil).describe()
-			// The same with every row rejected: what is kept of a rejected line must do as well.
-			spoiled := bytes.ReplaceAll(data, []byte("2026-03-05"), []byte("2026-13-05"))
+			documents[name] = data
+		}
+	}
+	// The samples' other sides are businesses; here they are people.
+	for _, name := range []string{"bank_camt053.xml", "bank_mt940.sta", "bank_cmb.csv", "bank_boc.csv", "bank_abc.csv", "bank_icbc.csv"} {
+		text := utf8Of(t, documents[name])
+		for _, business := range []string{"银联商务股份有限公司客户备付金", "拉卡拉支付股份有限公司", "财付通支付科技有限公司"} {
+			documents["李店 in "+name] = []byte(strings.ReplaceAll(text, business, "李店"))
+			text = strings.ReplaceAll(text, business, "张三")
+		}
+		documents["张三 in "+name] = []byte(text)
+		documents["ZHANG SAN in "+name] = []byte(strings.NewReplacer("张三", "ZHANG SAN", "CHINAUMS KEHU BEIFUJIN", "ZHANG SAN").Replace(text))
+	}
+	own := "account,book_date,amount,counterparty,memo\n6225000000000001,2026-03-05,1.00,张三,x\n6225000000000001,2026-03-05,1.00,ZHANG SAN,wangxm@example.com\n6225000000000001,2026-03-05,1.00,李店,x\n"
+	documents["canonical"] = []byte(own)
+	documents["canonical, with a cell too many"] = []byte(strings.ReplaceAll(own, ",x\n", ",x,\n"))
+	alipay := utf8Of(t, documents["20880000000000000156_20260305_业务明细.csv"])
+	documents["a comma in the goods"] = []byte(strings.NewReplacer("收银台收款", "套餐A,大杯", "*杨(137****2600)", "王小明 wangxm@example.com", "*雪真", "王小明").Replace(alipay))
+	for name, data := range documents {
+		text := readNamed(bytes.NewReader(data), name, nil).describe()
+		// The same with every row rejected: what is kept of a rejected line must do as well.
+		for _, day := range []string{"2026-03-05", "2026-03-06", "20260306", "260306C"} {
+			spoiled := bytes.ReplaceAll(data, []byte(day), []byte(strings.Replace(day, "03", "13", 1)))
 			text += readNamed(bytes.NewReader(spoiled), name, nil).describe()
-			for _, p := range personal {
-				if strings.Contains(text, p) {
-					t.Errorf("%s keeps %s", name, p)
-				}
+		}
+		// And with a column too many.
+		text += readNamed(bytes.NewReader(bytes.ReplaceAll(data, []byte("2026-03-06"), []byte("2026-03-06,,,,,,,,,,,,,,,,,,,,,"))), name, nil).describe()
+		for _, p := range personal {
+			if strings.Contains(text, p) {
+				t.Errorf("%s keeps %s:\n%s", name, p, lineWith(text, p))
 			}
 		}
 	}
+}
+
+// lineWith returns the first line of a text that holds a part.
+func lineWith(text, part string) string {
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, part) {
+			return line
+		}
+	}
+	return ""
 }

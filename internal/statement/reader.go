@@ -206,7 +206,12 @@ func (r *Reader) Seen() Seen { return r.sums.result() }
 // the records returned so far are not to be kept. Any other error is the source's.
 func (r *Reader) Next() (Record, error) {
 	if r.by != nil {
-		return r.nextTranslated()
+		rec, err := r.nextTranslated()
+		if rec.Reject != nil {
+			// What breaks a rule of a column was cut into columns.
+			r.hidePeople(rec.Reject, rec.Reject.Field != "")
+		}
+		return rec, err
 	}
 	for r.done == nil {
 		if r.release {

@@ -34,7 +34,11 @@ const excerptSlack = 64
 // excerpt returns the beginning of raw, at most limit bytes: masked, printable and cut at a rune boundary.
 func excerpt(raw []byte, limit int) string {
 	raw = raw[:min(len(raw), limit+excerptSlack)]
-	s := printable(MaskPersonal(string(raw)))
+	return shortened(printable(MaskPersonal(string(raw))), limit)
+}
+
+// shortened cuts a text to at most limit bytes, at a rune boundary.
+func shortened(s string, limit int) string {
 	if len(s) <= limit {
 		return s
 	}
@@ -80,6 +84,7 @@ func (r *Reader) reject(rec record, bad fault, cells bool) Record {
 	if cells {
 		r.contribution(&r.rejected)
 	}
+	r.hidePeople(&r.rejected, cells)
 	r.sums.addRejected(&r.rejected)
 	return Record{Line: rec.line, Reject: &r.rejected}
 }
