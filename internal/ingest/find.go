@@ -40,8 +40,9 @@ type candidate struct {
 	sha256      string
 	source      source
 	sendsTotals bool   // its last lines state control totals
-	recognised  bool   // a format reads it
+	format      string // what reads it, "" for nothing
 	version     string // the edition of that format
+	named       bool   // the caller named it itself, and not a folder above it
 }
 
 // alsoNamed notes a further name of the same bytes.
@@ -66,6 +67,9 @@ func find(paths []string, acquirers recon.Acquirers, open *archives) ([]candidat
 			err = f.walk(root, root)
 		} else {
 			err = f.add(filepath.Dir(filepath.Dir(root)), root, info)
+			if err == nil {
+				f.found[len(f.found)-1].named = true
+			}
 		}
 		if err != nil {
 			return nil, err
@@ -286,15 +290,8 @@ func (c *candidate) read(opt Options) error {
 	if _, err := io.CopyN(io.MultiWriter(h, tail, head), f, headBytes); err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read input: %w", err)
 	}
-	if r, err := statement.Open(bytes.NewReader(head.Bytes()), opt.statement(c.name)); err == nil {
-		c.recognised, c.version = true, r.Version()
-		c.source = source{kind: r.Kind(), acquirer: headAcquirer(r)}
-		if r.Kind() != recon.KindPOSLog {
-			c.source.acquirer = cmp.Or(c.source.acquirer, strings.ToLower(r.Meta().Acquirer), c.folder)
-		}
-		if err := r.Close(); err != nil {
-			return fmt.Errorf("read input: %w", err)
-		}
+	if err := c.recognise(head.Bytes(), opt); err != nil {
+		return err
 	}
 	n, err := io.Copy(io.MultiWriter(h, tail), io.LimitReader(f, maxFileBytes+1))
 	n += int64(head.Len())
@@ -307,6 +304,38 @@ func (c *candidate) read(opt Options) error {
 	c.size = n
 	c.sha256 = hex.EncodeToString(h.Sum(nil))
 	c.sendsTotals = statesTotals(tail.last())
+	return nil
+}
+
+// recognise notes what reads the document, which is decided by its beginning; a workbook can only be opened whole. A
+// document that cannot be read is recognised as nothing here, and loading says why.
+func (c *candidate) recognise(head []byte, opt Options) error {
+	c.format, c.version = "", ""
+	var src io.Reader = bytes.NewReader(head)
+	if len(head) == headBytes && bytes.HasPrefix(head, []byte("PK\x03\x04")) {
+		f, err := c.open()
+		if err != nil {
+			return fmt.Errorf("read input: %w", err)
+		}
+		defer f.Close()
+		src = f
+	}
+	r, err := statement.Open(src, opt.statement(c.name))
+	var unreadable *statement.FileError
+	if errors.As(err, &unreadable) {
+		c.format, c.version = unreadable.Format, unreadable.Version
+	}
+	if err != nil {
+		return nil
+	}
+	c.format, c.version = r.About().Format, r.Version()
+	c.source = source{kind: r.Kind(), acquirer: headAcquirer(r)}
+	if r.Kind() != recon.KindPOSLog {
+		c.source.acquirer = cmp.Or(c.source.acquirer, strings.ToLower(r.Meta().Acquirer), c.folder)
+	}
+	if err := r.Close(); err != nil {
+		return fmt.Errorf("read input: %w", err)
+	}
 	return nil
 }
 
@@ -330,6 +359,9 @@ func statesTotals(tail []byte) bool {
 	return false
 }
 
+// headRows is how many rows of a file's head are asked for their acquirer: what headBytes of text hold.
+const headRows = 1000
+
 // headAcquirer returns the acquirer that all rows at a file's head name in their own column, "" where they name none or
 // several.
 func headAcquirer(r *statement.Reader) string {
@@ -337,10 +369,10 @@ func headAcquirer(r *statement.Reader) string {
 		return ""
 	}
 	found := ""
-	for {
+	for range headRows {
 		rec, err := r.Next()
 		if err != nil {
-			return found
+			break
 		}
 		var id string
 		switch {
@@ -359,6 +391,7 @@ func headAcquirer(r *statement.Reader) string {
 		}
 		found = id
 	}
+	return found
 }
 
 // tailWriter keeps the last tailBytes of what is written to it.

@@ -63,13 +63,14 @@ type Progress interface {
 // State is what became of a file.
 type State string
 
-// A known file's bytes were loaded before; a waiting one was held back or refused before and still is; a changed one
-// was written to while it was read and is left for the next run.
+// A known file's bytes were loaded before; a kept one's too, though its profile has changed since; a waiting one was held
+// back or refused before and still is; a changed one was written to while it was read and is left for the next run.
 const (
 	Loaded  State = "loaded"
 	Held    State = "held"
 	Refused State = "refused"
 	Known   State = "known"
+	Kept    State = "kept"
 	Waiting State = "waiting"
 	Changed State = "changed"
 	Nothing State = "nothing"
@@ -188,6 +189,7 @@ func Paths(ctx context.Context, pool *pgxpool.Pool, paths []string, opt Options)
 	if err != nil {
 		return report, err
 	}
+	tellKept(report.Files)
 	return report, postgres.IndexPartitions(ctx, pool, l.partitions.Used())
 }
 

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,6 +10,7 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,13 +18,14 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/posrecon/posrecon/internal/postgres"
+	"github.com/posrecon/posrecon/internal/profile"
 	"github.com/posrecon/posrecon/internal/recon"
 	"github.com/posrecon/posrecon/internal/statement"
 )
 
 // readerVersion grows when the reader learns to read what it refused or rejected before; files that an older one
 // refused are then offered again.
-const readerVersion = 2
+const readerVersion = 3
 
 // maxMonths bounds the months that one file's rows fall in: twenty years. Each is a partition, which the database has to
 // hold open; dates that are spread further are damaged.
@@ -82,6 +85,7 @@ func (l *loader) load(ctx context.Context, c candidate) (File, error) {
 		return report, nil
 	case errors.As(err, &h):
 		report.State, report.Reason = h.state, h.reason
+		entry.format = c.format // what another night will compare with
 		entry.rowsLoaded, entry.rowsRejected, entry.rowsRead = 0, 0, 0
 		err = postgres.Transact(ctx, l.pool, func(tx pgx.Tx) (bool, error) {
 			if err := entry.begin(ctx, tx); err != nil {
@@ -106,17 +110,17 @@ func (l *loader) load(ctx context.Context, c candidate) (File, error) {
 // new, or because what kept it from being loaded may have gone.
 func (l *loader) known(ctx context.Context, c candidate) (*File, error) {
 	var (
-		state, code, kind, edition string
-		version                    int
-		fileID                     int32
-		rejected                   int64
+		state, code, kind, format, edition string
+		version                            int
+		fileID                             int32
+		rejected                           int64
 	)
 	report := &File{Path: c.shown(), SHA256: c.sha256}
 	var date *time.Time
 	err := l.pool.QueryRow(ctx, `
-		SELECT state, reason_code, reason, reader_version, kind, acquirer, file_date, file_id, rows_rejected, format_version
+		SELECT state, reason_code, reason, reader_version, kind, acquirer, file_date, file_id, rows_rejected, format, format_version
 		  FROM file
-		 WHERE sha256 = $1`, c.sha256).Scan(&state, &code, &report.Reason, &version, &kind, &report.Acquirer, &date, &fileID, &rejected, &edition)
+		 WHERE sha256 = $1`, c.sha256).Scan(&state, &code, &report.Reason, &version, &kind, &report.Acquirer, &date, &fileID, &rejected, &format, &edition)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
@@ -134,26 +138,83 @@ func (l *loader) known(ctx context.Context, c candidate) (*File, error) {
 				return nil, err
 			}
 			if report.Rows > 0 {
-				report.State, report.Reason = Loaded, "its profile has changed: rejected lines were read again"
+				report.State, report.Format = Loaded, c.format
+				report.Remark = "its profile has changed: its rejected lines were read again; what was accepted of it stays"
+				return report, l.noteNames(ctx, c)
 			}
+		}
+		if err := l.keep(ctx, c, fileID, format, edition, report); err != nil {
+			return nil, err
 		}
 		return report, l.noteNames(ctx, c)
 	}
-	if state == string(Nothing) && version == readerVersion {
+	// A profile that is new, was corrected or is gone may make another file of it.
+	otherwise := format != c.format || edition != c.version
+	if state == string(Nothing) && version == readerVersion && !otherwise {
 		report.State = Known
 		return report, l.noteNames(ctx, c)
 	}
-	mayLoadNow := version < readerVersion ||
+	mayLoadNow := version < readerVersion || otherwise ||
 		code == codeTotals && l.opt.AcceptTotals ||
 		code == codeSameName && l.opt.Further != FurtherHold ||
-		code == codeNoAcquirer && c.folder != "" ||
-		code == codeUnknown && c.recognised // by a profile that is new
+		code == codeNoAcquirer && c.folder != ""
 	if !mayLoadNow {
 		report.State = Waiting
 		return report, nil
 	}
 	_, err = l.pool.Exec(ctx, `DELETE FROM file WHERE sha256 = $1 AND state <> 'loaded'`, c.sha256)
 	return nil, err
+}
+
+// readAnew is how a loaded file is read by a corrected profile: the same bytes change nothing, others of its name replace it.
+const readAnew = "what was read of %s stays; to have it read anew, save it under the same name with one more blank line at its end, " +
+	"and load that with 'posrecon ingest --replace FILE'"
+
+// keep tells, once for each edition of a user's profile, that a loaded file would be read by another one now; and each
+// time that somebody asks for this very file to replace itself.
+func (l *loader) keep(ctx context.Context, c candidate, fileID int32, format, edition string, report *File) error {
+	own := slices.ContainsFunc(l.opt.Profiles, func(p *profile.Profile) bool { return p.Name == c.format && p.Version() == c.version })
+	switch {
+	case own && c.version != edition:
+		report.State, report.Format = Kept, c.format
+		report.Reason = "loaded under another edition of its profile " + c.format
+		if format != c.format {
+			report.Reason = fmt.Sprintf("loaded as %s, and the profile %s fits it now", cmp.Or(format, "canonical"), c.format)
+		}
+		if _, err := l.pool.Exec(ctx, `UPDATE file SET format_version = $2 WHERE file_id = $1`, fileID, c.version); err != nil {
+			return err
+		}
+	case c.named && l.opt.Further == FurtherReplace:
+		report.State, report.Reason = Kept, "its bytes are loaded already"
+	}
+	return nil
+}
+
+// tellKept says of the files that are kept what to do, once for each profile.
+func tellKept(files []File) {
+	first := map[string]int{}
+	others := map[string]int{}
+	for i := range files {
+		f := &files[i]
+		if f.State != Kept {
+			continue
+		}
+		if _, ok := first[f.Reason]; ok {
+			others[f.Reason]++
+			f.State, f.Reason = Known, ""
+			continue
+		}
+		first[f.Reason] = i
+	}
+	for reason, i := range first {
+		of := "it"
+		if n := others[reason]; n == 1 {
+			of = "it, and of another file like it,"
+		} else if n > 1 {
+			of = fmt.Sprintf("it, and of %d other files like it,", n)
+		}
+		files[i].Reason += "; " + fmt.Sprintf(readAnew, of)
+	}
 }
 
 // noteNames adds the names of bytes that are loaded already. A correction may name the original by any of them. Of
@@ -209,7 +270,6 @@ func (l *loader) loadRows(ctx context.Context, tx pgx.Tx, entry *register) error
 	}
 	var unreadable *statement.FileError
 	if errors.As(err, &unreadable) {
-		entry.format = unreadable.Format
 		if unreadable.Nothing {
 			return &held{state: Nothing, code: codeNothing, reason: unreadable.Rule}
 		}

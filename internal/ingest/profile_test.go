@@ -1,10 +1,15 @@
 package ingest_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/xuri/excelize/v2"
 
 	"github.com/posrecon/posrecon/internal/ingest"
 	"github.com/posrecon/posrecon/internal/profile"
@@ -64,15 +69,136 @@ func TestProfileComesLater(t *testing.T) {
 	if f := in.load(t)["bill.csv"]; f.State != ingest.Known {
 		t.Errorf("once more: %+v", f)
 	}
+	// An edition that reads no further line tells once that the accepted ones stay.
+	in.opt.Profiles = []*profile.Profile{parseProfile(t, strings.Replace(ownProfile, "成功: SETTLED", "成功: PENDING, 冻结: HELD", 1))}
+	if f := in.load(t)["bill.csv"]; f.State != ingest.Kept || !strings.Contains(f.Reason, "what was read of it stays") {
+		t.Errorf("with a corrected word: %+v", f)
+	}
+	if f := in.load(t)["bill.csv"]; f.State != ingest.Known {
+		t.Errorf("and once more: %+v", f)
+	}
 	// One that makes the file another acquirer's would contradict what is loaded.
 	in.opt.Profiles = []*profile.Profile{parseProfile(t, strings.Replace(ownProfile, "acquirer: lakala", "acquirer: shengpay", 1))}
-	for range 2 {
-		if f := in.load(t)["bill.csv"]; f.State != ingest.Known {
+	for _, want := range []ingest.State{ingest.Kept, ingest.Known} {
+		if f := in.load(t)["bill.csv"]; f.State != want {
 			t.Errorf("with another acquirer: %+v", f)
 		}
 	}
 	if got := in.query(t, `SELECT DISTINCT acquirer FROM settlement_row`); len(got) != 1 || got[0] != "lakala" {
 		t.Errorf("the rows are of %v", got)
+	}
+}
+
+// A file that was kept out is offered again when another edition of its profile, or another profile, reads it.
+func TestProfileCorrected(t *testing.T) {
+	t.Parallel()
+	const bill = "单号,商户,结算日,金额,状态\nA1,M1,2026-11-03,10.00,成功\nA2,M1,2026-11-03,20.00,成功\n合计,,,30.00,\n"
+	for _, test := range []struct {
+		why, text, wrong, right string
+		state                   ingest.State
+	}{
+		{"the profile adds up the wrong rows", bill,
+			ownProfile + "totals: [{label: 合计, pattern: '^合计,,,([0-9.]+)', of: 金额, when: {单号: A1}}]\n",
+			ownProfile + "totals: [{label: 合计, pattern: '^合计,,,([0-9.]+)', of: 金额}]\n", ingest.Held},
+		{"the profile expects a total under another name", bill,
+			ownProfile + "totals: [{label: 总计, pattern: '^总计,,,([0-9.]+)', of: 金额, required: true}]\nignore: [^合计]\n",
+			ownProfile + "totals: [{label: 合计, pattern: '^合计,,,([0-9.]+)', of: 金额, required: true}]\n", ingest.Held},
+		{"the profile names a column that is not there", bill,
+			strings.Replace(ownProfile, "amount: 金额", "amount: 款额", 1) + "ignore: [^合计]\n", ownProfile + "ignore: [^合计]\n", ingest.Refused},
+		{"the profile names no acquirer", bill,
+			strings.Replace(ownProfile, "acquirer: lakala\n", "", 1) + "ignore: [^合计]\n", ownProfile + "ignore: [^合计]\n", ingest.Held},
+		{"the profile says that there is nothing to load", bill,
+			"name: mine\nkind: none\nnothing: a summary\nmatch: {columns: [单号, 商户]}\n", ownProfile + "ignore: [^合计]\n", ingest.Nothing},
+		{"no profile reads the JSON document", `[{"no": "A1", "m": "M1", "amt": "10.00"}, {"no": "A2", "m": "M1", "amt": "20.00"}]`, "",
+			"name: mine\nkind: settlement\nacquirer: lakala\nfile: {layout: json}\nmatch: {columns: [no, m]}\nfields:\n  order_id: no\n" +
+				"  merchant_id: m\n  amount: amt\n  settle_date: {value: '2026-11-03'}\n  status: {value: SETTLED}\n", ingest.Refused},
+		{"the table lacks a column of the contract's", "order_id,merchant_id,amount,status\nA1,M1,10.00,OK\nA2,M1,20.00,OK\n", "",
+			"name: mine\nkind: settlement\nacquirer: lakala\nmatch: {columns: [order_id, status]}\nfields:\n  order_id: order_id\n" +
+				"  merchant_id: merchant_id\n  amount: amount\n  settle_date: {value: '2026-11-03'}\n  status: {value: SETTLED}\n", ingest.Refused},
+	} {
+		t.Run(test.why, func(t *testing.T) {
+			t.Parallel()
+			in := newInbox(t)
+			in.write(t, "bill.csv", test.text)
+			if test.wrong != "" {
+				in.opt.Profiles = []*profile.Profile{parseProfile(t, test.wrong)}
+			}
+			if f := in.load(t)["bill.csv"]; f.State != test.state {
+				t.Fatalf("at first: %+v", f)
+			}
+			if f := in.load(t)["bill.csv"]; f.State != ingest.Waiting && !(test.state == ingest.Nothing && f.State == ingest.Known) {
+				t.Fatalf("again: %+v", f)
+			}
+			in.opt.Profiles = []*profile.Profile{parseProfile(t, test.right)}
+			if f := in.load(t)["bill.csv"]; f.State != ingest.Loaded || f.Rows != 2 || f.Rejected != 0 {
+				t.Fatalf("corrected: %+v", f)
+			}
+		})
+	}
+}
+
+// What a loaded file's profile read wrongly is corrected by the same rows in other bytes: the way that is told works.
+func TestReadAnew(t *testing.T) {
+	t.Parallel()
+	in := newInbox(t)
+	const bill = "单号,商户,结算日,金额,状态\nA1,M1,2026-11-03,10.00,成功\n"
+	in.write(t, "bill.csv", bill)
+	in.write(t, "more.csv", strings.ReplaceAll(bill, "A1", "A2"))
+	in.opt.Profiles = []*profile.Profile{parseProfile(t, strings.Replace(ownProfile, "SETTLED", "PENDING", 1))}
+	in.load(t)
+	in.opt.Profiles = []*profile.Profile{parseProfile(t, ownProfile)}
+	files := in.load(t)
+	if f, other := files["bill.csv"], files["more.csv"]; f.State != ingest.Kept || !strings.Contains(f.Reason, "of another file like it") || other.State != ingest.Known {
+		t.Fatalf("they are told of as %+v and %+v", f, other)
+	}
+	in.opt.Further = ingest.FurtherReplace
+	load := func() ingest.File {
+		report, err := ingest.Paths(t.Context(), in.pool, []string{in.path("bill.csv")}, in.opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return report.Files[0]
+	}
+	if f := load(); f.State != ingest.Kept || !strings.Contains(f.Reason, "blank line") {
+		t.Fatalf("asked to replace itself: %+v", f)
+	}
+	in.write(t, "bill.csv", bill+"\n")
+	if f := load(); f.State != ingest.Loaded || f.Rows != 1 {
+		t.Fatalf("in other bytes: %+v", f)
+	}
+	if got := in.query(t, `SELECT r.status FROM settlement_row AS r JOIN file AS f USING (file_id) WHERE r.order_id = 'A1' AND f.replaced_by IS NULL`); len(got) != 1 || got[0] != "SETTLED" {
+		t.Errorf("what stands is %v", got)
+	}
+}
+
+// A workbook is recognised whole, however large: a corrected profile reads its rejected lines again.
+func TestLargeWorkbook(t *testing.T) {
+	t.Parallel()
+	in := newInbox(t)
+	book := excelize.NewFile()
+	defer book.Close()
+	if err := book.SetSheetRow("Sheet1", "A1", &[]any{"单号", "商户", "结算日", "金额", "状态"}); err != nil {
+		t.Fatal(err)
+	}
+	const rows = 3000
+	for i := range rows {
+		sum := sha256.Sum256([]byte{byte(i), byte(i >> 8)}) // so that the file stays large when it is packed
+		if err := book.SetSheetRow("Sheet1", fmt.Sprintf("A%d", i+2), &[]any{hex.EncodeToString(sum[:]), "M1", "2026-11-03", "10.00", "冻结"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, err := book.WriteToBuffer()
+	if err != nil || data.Len() < 100_000 {
+		t.Fatalf("%d bytes, %v", data.Len(), err)
+	}
+	in.write(t, "bill.xlsx", data.String())
+	in.opt.Profiles = []*profile.Profile{parseProfile(t, ownProfile)}
+	if f := in.load(t)["bill.xlsx"]; f.State != ingest.Loaded || f.Rejected != rows {
+		t.Fatalf("%+v", f)
+	}
+	in.opt.Profiles = []*profile.Profile{parseProfile(t, strings.Replace(ownProfile, "成功: SETTLED", "成功: SETTLED, 冻结: HELD", 1))}
+	if f := in.load(t)["bill.xlsx"]; f.State != ingest.Loaded || f.Rows != rows {
+		t.Errorf("with a corrected profile: %+v", f)
 	}
 }
 

@@ -20,6 +20,7 @@ type FileError struct {
 	Missing   []string
 
 	Format  string // the format that it was recognised as, "" for none
+	Version string // that format's edition
 	Nothing bool   // it is what Format says and holds nothing to load: an answer, a summary
 	Unknown bool   // a table of some kind that no profile reads
 }

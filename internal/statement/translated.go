@@ -34,7 +34,7 @@ type translated struct {
 func (r *Reader) openProfile(f *found, opt Options) error {
 	p := f.profile
 	if p.Kind == "none" {
-		return &FileError{Line: max(f.line, 1), Rule: p.Nothing, Nothing: true, Format: p.Name}
+		return &FileError{Line: max(f.line, 1), Rule: p.Nothing, Nothing: true, Format: p.Name, Version: p.Version()}
 	}
 	t := &translated{profile: p, found: f}
 	switch {
@@ -63,7 +63,7 @@ func (r *Reader) openProfile(f *found, opt Options) error {
 	}
 	var err error
 	if t.bind, err = p.Bind(f.header, captured); err != nil {
-		return &FileError{Line: max(f.line, 1), Rule: err.Error(), Format: p.Name}
+		return &FileError{Line: max(f.line, 1), Rule: err.Error(), Format: p.Name, Version: p.Version()}
 	}
 	for _, name := range t.bind.Columns() {
 		t.columns = append(t.columns, columnByName[name])
