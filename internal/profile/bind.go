@@ -687,6 +687,16 @@ func (b *Binding) moment(f *field, r *rule, value string) (text, rule string) {
 	return date + " " + clock, ""
 }
 
+// Hidden reports whether a column, or one of several parted by slashes as they are shown to people, names a person.
+func (b *Binding) Hidden(names string) bool {
+	for _, name := range strings.Split(names, " / ") {
+		if i := b.find(name); i >= 0 && b.hidden[i] {
+			return true
+		}
+	}
+	return false
+}
+
 // Keep returns the cells of a row as they may be kept: without those that name a person.
 func (b *Binding) Keep(cells []string) []string {
 	out := make([]string, len(cells))

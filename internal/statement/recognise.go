@@ -25,6 +25,7 @@ type found struct {
 	skip    int      // physical lines before the rows, the header included
 	line    int      // the header's line, 0 without one
 	header  []string
+	blank   int // cells that rows of text may have beyond the header's, all blank
 }
 
 // recognise finds which of the profiles a text's first lines fit. A header of the most known columns wins; without a
@@ -94,11 +95,39 @@ func recogniseHeader(lines []string, profiles []*profile.Profile) *found {
 		if best != nil {
 			for len(best.header) > 0 && strings.TrimSpace(best.header[len(best.header)-1]) == "" {
 				best.header = best.header[:len(best.header)-1]
+				best.blank++
 			}
+			best.blank = max(best.blank, blankBeyond(lines[i+1:], best.sep, len(best.header)))
 			return best
 		}
 	}
 	return nil
+}
+
+// blankBeyond returns how many cells the rows of a table have beyond its header: sources that quote end each row with one
+// more separator than the header. Where nothing is quoted such a row may as well hold a separator within a cell, and its
+// amounts stand under the wrong names; no cell holds a tab.
+func blankBeyond(lines []string, sep byte, width int) int {
+	beyond, open := -1, false
+	var cells []string
+	for _, line := range lines {
+		quotes := strings.Count(line, `"`)
+		if before := open; before || quotes%2 == 1 {
+			open = before != (quotes%2 == 1)
+			continue // a cell of several lines
+		}
+		quoted, n := quotes > 0, 0
+		if cells, n = cutCells(cells[:0], line, sep, quoted, maxColumns); n <= width/2 {
+			continue // a title, a summary
+		}
+		if !quoted && sep != '\t' || strings.TrimSpace(strings.Join(cells[min(width, len(cells)):], "")) != "" {
+			return 0
+		}
+		if n = max(n-width, 0); beyond < 0 || n < beyond {
+			beyond = n
+		}
+	}
+	return max(beyond, 0)
 }
 
 // maxFirstRows is how many lines may stand before the first row of a file without a header: titles and blank lines of a
@@ -125,7 +154,7 @@ func recogniseRow(lines []string, profiles []*profile.Profile) *found {
 				}
 				cells, _ = cutCells(cells[:0], line, sep, strings.IndexByte(line, '"') >= 0, maxColumns)
 				if p.FitsRow(cells) {
-					return &found{profile: p, sep: sep, lines: lines[:i], skip: i, header: p.File.Columns}
+					return &found{profile: p, sep: sep, lines: lines[:i], skip: i, header: p.File.Columns, blank: max(len(cells)-len(p.File.Columns), 0)}
 				}
 			}
 		}

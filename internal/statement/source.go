@@ -36,6 +36,7 @@ type tied interface{ untied() string }
 type tableRows struct {
 	scan  *scanner
 	cells []string
+	width int // of the header
 	limit int // cells that are looked at
 	text  strings.Builder
 }
@@ -71,9 +72,20 @@ func (t *tableRows) next() (row, error) {
 			r.rule = "a quoted cell on this line does not end as it should"
 		default:
 			t.cells, r.width = cutCells(t.cells[:0], r.raw, t.scan.sep, rec.quoted, t.limit)
+			if r.width < t.width && r.raw[0] == '`' {
+				t.untick(&r)
+			}
 			r.cells, r.sound = t.cells, legible(r.raw, t.scan.sep)
 		}
 		return r, nil
+	}
+}
+
+// untick cuts a line whose first cell begins with a back-tick at every separator, where only that gives as many cells as
+// the header has: some columns, which somebody added, have no back-ticks.
+func (t *tableRows) untick(r *row) {
+	if cells, n := cutPlain(nil, r.raw, t.scan.sep, t.limit); n == t.width {
+		t.cells, r.width = append(t.cells[:0], cells...), n
 	}
 }
 

@@ -43,7 +43,7 @@ func (r *Reader) openProfile(f *found, opt Options) error {
 	case p.IsTable():
 		r.skipLines(f.skip)
 		r.scan.sep = f.sep
-		t.rows = &tableRows{scan: r.scan, limit: max(len(f.header), 64)}
+		t.rows = &tableRows{scan: r.scan, width: len(f.header), limit: max(len(f.header), 64)}
 	case p.File.Layout == "fixed":
 		r.skipLines(f.skip)
 		t.rows = &fixedRows{scan: r.scan, widths: p.File.Widths, gap: p.File.Gap, short: p.File.Short}
@@ -218,7 +218,11 @@ func (t *translated) misfit(row *row, width int) string {
 	if !t.profile.IsTable() {
 		return ""
 	}
+	_, isSheet := t.rows.(*sheetRows)
 	if row.width > width {
+		if row.width > width+t.found.blank && !isSheet {
+			return fmt.Sprintf("the line has %s, the header %d", fieldCount(row.width), width)
+		}
 		for _, cell := range row.cells[min(width, len(row.cells)):] {
 			if strings.TrimSpace(cell) != "" {
 				return fmt.Sprintf("the line has %s, the header %d", fieldCount(row.width), width)
@@ -228,7 +232,7 @@ func (t *translated) misfit(row *row, width int) string {
 			return fmt.Sprintf("the line has %s, the header %d", fieldCount(row.width), width)
 		}
 	}
-	if _, isSheet := t.rows.(*sheetRows); row.width < width && !t.profile.File.Short && !isSheet {
+	if row.width < width && !t.profile.File.Short && !isSheet {
 		return fmt.Sprintf("the line has %s, the header %d", fieldCount(row.width), width)
 	}
 	return ""
@@ -249,15 +253,22 @@ func (t *translated) sourceName(name string) string {
 	return name
 }
 
-// rejectRow makes the reject of a row; cells that name a person are not kept.
+// rejectRow makes the reject of a row; cells that name a person are not kept. cells tells whether the cells stand under
+// their names; where they do not, any of them may name a person.
 func (r *Reader) rejectRow(row *row, bad fault, cells bool) Record {
 	sep := "\t"
 	if _, text := r.by.rows.(*tableRows); text {
 		sep = string(r.by.found.sep)
 	}
 	raw := row.raw
-	if row.rule == "" && row.cells != nil {
+	switch {
+	case cells:
 		raw = strings.Join(r.by.bind.Keep(row.cells), sep)
+	case len(r.by.profile.Personal) > 0:
+		raw = ""
+	}
+	if bad.value != "" && r.by.bind.Hidden(bad.field) {
+		bad.value = "***"
 	}
 	r.rejected = Reject{
 		Line:  row.line,
