@@ -400,7 +400,11 @@ func (l *loader) values(entry *register, rec statement.Record) (values []any, da
 			return nil, day, false
 		}
 		values, day = l.settlementValues(entry.fileID, rec.Settlement)
-		entry.seeOwnDate(rec.Settlement.SettleDate)
+		if rec.Settlement.Status == recon.SettleHeld && entry.version != "" {
+			entry.lastHeld = later(entry.lastHeld, rec.Settlement.SettleDate)
+		} else {
+			entry.seeOwnDate(rec.Settlement.SettleDate)
+		}
 		entry.hasChannelTxns = entry.hasChannelTxns || rec.Settlement.ChannelTxnID != ""
 		entry.hasPayouts = entry.hasPayouts || rec.Settlement.PayoutID != ""
 	case rec.Bank != nil:

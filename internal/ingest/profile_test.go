@@ -260,3 +260,21 @@ func TestSamplesLoad(t *testing.T) {
 		}
 	}
 }
+
+// A freeze acts on the next day's payout, and the file is of its own day all the same: it would be missed there. What stands
+// in place of a bill is refused if the bill is still to come.
+func TestWhatDayAFileIsOf(t *testing.T) {
+	t.Parallel()
+	in := newInbox(t)
+	const head = "BT,编号,交易时间,订单号,商户号,费率(万分之一),交易金额(分),手续费(分),结算金额(分),资金流向,第三方订单号\n"
+	in.write(t, "both.txt", head+"BV,1,2026-03-05 10:00:00,L1,58001,38,500,2,498,进账,P1\nBV,2,2026-03-05 17:00:00,L1,58001,38,500,2,498,冻结,P1\n")
+	in.write(t, "frozen.txt", head+"BV,1,2026-03-05 17:00:00,L2,58001,38,500,2,498,冻结,P2\n")
+	in.write(t, "creating.json", `{"code":"STATEMENT_CREATING","message":"账单生成中"}`)
+	in.write(t, "none.json", `{"code":"NO_STATEMENT_EXIST","message":"账单文件不存在"}`)
+	files := in.load(t)
+	for name, want := range map[string]string{"both.txt": "loaded 2026-03-05", "frozen.txt": "loaded 2026-03-06", "creating.json": "refused ", "none.json": "nothing "} {
+		if got := string(files[name].State) + " " + files[name].Date; got != want {
+			t.Errorf("%s is %s, want %s: %s", name, got, want, files[name].Reason)
+		}
+	}
+}

@@ -35,6 +35,7 @@ type register struct {
 	acquirer   string
 	date       recon.Date // the file's own date
 	lastOwn    recon.Date // the latest date that its rows carry, for a file that states none
+	lastHeld   recon.Date // the same of rows that are held, by which a profile may speak of a later payout than the file's
 	rowsOf     string     // the acquirer that all its rows name
 	severalOf  bool       // its rows name several
 	exportedAt time.Time
@@ -121,10 +122,13 @@ func (e *register) seeDate(d recon.Date) {
 }
 
 // seeOwnDate notes a date by which the file may be dated if it states none.
-func (e *register) seeOwnDate(d recon.Date) {
-	if d.After(e.lastOwn) {
-		e.lastOwn = d
+func (e *register) seeOwnDate(d recon.Date) { e.lastOwn = later(e.lastOwn, d) }
+
+func later(a, b recon.Date) recon.Date {
+	if b.After(a) {
+		return b
 	}
+	return a
 }
 
 // ownDate is the file's date: what its metadata states, else the latest that its rows carry.
@@ -136,6 +140,9 @@ func (e *register) ownDate(meta statement.Meta, zone *time.Location) recon.Date 
 		return meta.SettleDate
 	case e.kind == recon.KindPayout && !meta.PayoutDate.IsZero():
 		return meta.PayoutDate
+	}
+	if e.lastOwn.IsZero() {
+		return e.lastHeld
 	}
 	return e.lastOwn
 }

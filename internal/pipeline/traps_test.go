@@ -55,7 +55,7 @@ func TestTraps(t *testing.T) {
 			[]string{"955555482202 unexpected_settlement none 10.00", "A1 unsettled none "}},
 		{"refunds are positive in one format and negative in another", map[string]string{
 			"pos.csv": posHead + "A1,wechat,1900000109,WECHAT,10.00,SUCCESS,2026-03-05 12:00:00,REFUND,R1,A1,,,,\n" +
-				"B1,alipay,20880000000000000156,ALIPAY,30.00,SUCCESS,2026-03-05 12:00:00,REFUND,R2,B1,,,,\n" +
+				"B1,alipay,2088000000000000,ALIPAY,30.00,SUCCESS,2026-03-05 12:00:00,REFUND,R2,B1,,,,\n" +
 				"C1,chinaums,898000000000001,WECHAT,7.00,SUCCESS,2026-03-05 12:00:00,REFUND,R3,C1,,,,\n",
 			"wx.csv": wechat + "`2026-03-05 15:20:00,`wx8,`1900000109,`0,`,`4200,`A1,`o,`MICROPAY,`REFUND,`CMB,`CNY,`0.00,`0.00,`503,`R1,`10.00,`0.00,`ORIGINAL,`PROCESSING,`x,`,`-0.06000,`0.60%,`0.00,`10.00,`\n" +
 				wxSum + "`1,`0.00,`10.00,`0.00,`-0.06000,`0.00,`10.00\n",

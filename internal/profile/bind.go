@@ -74,12 +74,14 @@ type rule struct {
 	signOf   int
 	debit    condition
 	less     []int
+	red      bool
 	minus    int // -1 for none
 	replace  *regexp.Regexp
 	with     string
 	layout   string
 	clear    bool
 	day      bool
+	days     int
 }
 
 type boundFind struct {
@@ -258,7 +260,7 @@ func (b *Binding) condition(c Condition) (condition, error) {
 // rule binds a field. found is false where none of its columns is there and nothing else gives a value.
 func (b *Binding) rule(f Field, captured map[string]string) (r rule, found bool, err error) {
 	r = rule{constant: cmp.Or(f.Value, captured[f.Capture]), fallback: f.Default, values: f.Map, blanks: f.Blanks, digits: f.Digits,
-		fen: f.Unit == "fen", letter: f.Letter, signOf: -1, minus: -1, clear: f.Clear, day: f.Day}
+		fen: f.Unit == "fen", letter: f.Letter, signOf: -1, minus: -1, red: f.Red, clear: f.Clear, day: f.Day, days: f.Days}
 	found = r.constant != "" || r.fallback != ""
 	for _, name := range f.Column {
 		if i := b.find(name); i >= 0 {
@@ -617,7 +619,8 @@ func (b *Binding) amount(r *rule, value string, source int) (string, int, bool, 
 		return value, source, false, rule
 	}
 	if outgoing {
-		negative = true // whether or not the column of money that goes out has a sign of its own
+		// Whether or not the column of money that goes out has a sign of its own, unless one in it takes an entry back.
+		negative = !(negative && r.red)
 	}
 	if len(r.debit) > 0 && r.debit.holds(b) {
 		negative = !negative
@@ -667,6 +670,11 @@ func (b *Binding) moment(f *field, r *rule, value string) (text, rule string) {
 			date = at.AddDate(0, 0, -1).Format(time.DateOnly)
 		case late && r.day:
 			date = at.AddDate(0, 0, 1).Format(time.DateOnly)
+		}
+	}
+	if r.days > 0 {
+		if at, err := time.Parse(time.DateOnly, date); err == nil {
+			date = at.AddDate(0, 0, r.days).Format(time.DateOnly)
 		}
 	}
 	if f.typ == typeDate {

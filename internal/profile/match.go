@@ -59,8 +59,10 @@ func (p *Profile) Names() []string {
 		for _, part := range braces.FindAllStringSubmatch(f.Text, -1) {
 			names = append(names, part[1])
 		}
-		if f.SignOf != "" {
-			names = append(names, f.SignOf)
+		for _, name := range []string{f.SignOf, f.Minus} {
+			if name != "" {
+				names = append(names, name)
+			}
 		}
 		condition(f.Debit)
 	}
@@ -73,8 +75,27 @@ func (p *Profile) Names() []string {
 			note(c.Field)
 		}
 	}
+	for _, t := range p.Totals {
+		if t.Of != "count" {
+			names = append(names, t.Of)
+		}
+		condition(t.When)
+	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// Used tells of each column of a file without a header whether anything is read from it.
+func (p *Profile) Used() []bool {
+	names := map[string]bool{}
+	for _, name := range p.Names() {
+		names[normalName(name)] = true
+	}
+	used := make([]bool, len(p.File.Columns))
+	for i, name := range p.File.Columns {
+		used[i] = names[normalName(name)]
+	}
+	return used
 }
 
 var braces = regexp.MustCompile(`\{([^}]*)\}`)

@@ -24,6 +24,7 @@ type Profile struct {
 	Note     string   `yaml:"note"`      // what to look out for
 	Kind     string   `yaml:"kind"`      // pos_log, settlement, payout, bank_statement; none for a file without anything to load
 	Nothing  string   `yaml:"nothing"`   // kind none: why there is nothing to load
+	Missing  string   `yaml:"missing"`   // kind none: what stands in place of a file that was asked for and is still to come; it is refused
 	Acquirer string   `yaml:"acquirer"`  // whose files these are
 	TimeZone string   `yaml:"time_zone"` // of times without an offset; the configuration's if empty
 	CutOff   string   `yaml:"cut_off"`   // HH:MM; the clearing day's, for rows that name a day by it; 23:00 if empty
@@ -116,10 +117,12 @@ type Field struct {
 	SignOf  string            `yaml:"sign_of"`      // type: REFUND where this column's amount is negative, else SALE
 	Debit   Condition         `yaml:"debit"`        // bank amounts: rows where the money goes out
 	Less    OneOrMore         `yaml:"less"`         // bank amounts: a second column, of money that goes out
+	Red     bool              `yaml:"red"`          // bank amounts: a negative amount in the column of less takes one back, so that it comes in
 	Minus   string            `yaml:"minus"`        // amounts: this column is taken off, whatever its sign: a fee
 	Layout  string            `yaml:"layout"`       // dates and times that do not begin with the year: dd/MM/yyyy HH:mm:ss
 	Clear   bool              `yaml:"clear"`        // times: joined from the clearing day, so that from the cut-off on it is the day before
 	Day     bool              `yaml:"clearing_day"` // dates: the clearing day of the time found, by the cut-off
+	Days    int               `yaml:"days"`         // dates: so many days later
 	Cases   []Case            `yaml:"cases"`        // before all this: rows of which something else is true
 }
 
@@ -146,6 +149,8 @@ type Find struct {
 type Total struct {
 	Label   string    `yaml:"label"`   // for people; where there is no pattern, a column of the summary's own header line
 	Pattern string    `yaml:"pattern"` // a line whose group is the stated value
+	Path    string    `yaml:"path"`    // json: the member beside the rows that states it
+	Pages   bool      `yaml:"pages"`   // it is of all pages of an answer: fewer rows are told, and are no difference
 	Of      string    `yaml:"of"`      // count, or the column that is added up
 	When    Condition `yaml:"when"`
 	Unit    string    `yaml:"unit"`
@@ -196,7 +201,7 @@ func (c *Case) UnmarshalYAML(n *yaml.Node) error {
 
 // fieldKeys are the keys of a field; a decoder of its own is not strict by itself.
 var fieldKeys = []string{"column", "join", "capture", "value", "text", "default", "pattern", "map", "find", "blanks", "digits",
-	"unit", "letter", "minus", "replace", "sign_of", "debit", "less", "layout", "clear", "clearing_day", "cases"}
+	"unit", "letter", "minus", "replace", "sign_of", "debit", "less", "red", "layout", "clear", "clearing_day", "days", "cases"}
 
 func knownKeys(n *yaml.Node, keys []string) error {
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -368,6 +373,9 @@ func (p *Profile) validate() error {
 		if re := compilePattern(t.Pattern, fail); t.Pattern != "" && re != nil && re.NumSubexp() != 1 {
 			fail("totals: %q needs one group", t.Pattern)
 		}
+		if t.Path != "" && (t.Pattern != "" || p.File.Layout != "json") {
+			fail("totals: %q: a path is of a JSON document, and in place of a pattern", t.Label)
+		}
 	}
 	p.prepareMatch(fail)
 	p.validateFields(fail)
@@ -376,8 +384,8 @@ func (p *Profile) validate() error {
 
 func (p *Profile) validateFields(fail func(string, ...any)) {
 	if p.Kind == "none" {
-		if p.Nothing == "" || len(p.Fields) > 0 {
-			fail("kind none: say under nothing: why there is nothing to load, and no fields")
+		if (p.Nothing == "") == (p.Missing == "") || len(p.Fields) > 0 {
+			fail("kind none: say under nothing: why there is nothing to load, or under missing: what is still to come; and no fields")
 		}
 		return
 	}
@@ -429,6 +437,9 @@ func (p *Profile) validateField(name string, f Field, fail func(string, ...any))
 	}
 	for _, find := range f.Find {
 		compilePattern(find.Pattern, fail)
+	}
+	if f.Days < 0 || f.Days > 31 || f.Days > 0 && valueTypes[name] != typeDate {
+		fail("fields.%s: days is from 0 to 31, of a date", name)
 	}
 	if f.Layout != "" {
 		if _, err := goLayout(f.Layout); err != nil {

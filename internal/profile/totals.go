@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -16,6 +17,8 @@ type tally struct {
 	when     condition
 	fen      bool
 	required bool
+	path     string // of the JSON member that states it
+	pages    bool
 
 	stated string
 	count  int64
@@ -26,7 +29,7 @@ type tally struct {
 
 func (b *Binding) bindTotals() error {
 	for _, t := range b.profile.Totals {
-		y := tally{label: t.Label, column: -1, fen: t.Unit == "fen", required: t.Require}
+		y := tally{label: t.Label, column: -1, fen: t.Unit == "fen", required: t.Require, path: t.Path, pages: t.Pages}
 		if t.Pattern != "" {
 			re, err := regexp.Compile(t.Pattern)
 			if err != nil {
@@ -46,6 +49,18 @@ func (b *Binding) bindTotals() error {
 		b.tallies = append(b.tallies, y)
 	}
 	return nil
+}
+
+// Continue takes over what another binding of the profile, to a header further up, has counted.
+func (b *Binding) Continue(before *Binding) {
+	for i := range b.tallies {
+		for _, t := range before.tallies {
+			if b.tallies[i].label == t.label {
+				b.tallies[i].stated, b.tallies[i].count, b.tallies[i].micro = t.stated, t.count, t.micro
+				b.tallies[i].high, b.tallies[i].unread = t.high, t.unread
+			}
+		}
+	}
 }
 
 // count adds the row in hand to the totals.
@@ -90,7 +105,21 @@ func microYuan(s string, fen bool) (int64, bool) {
 	if v, ok := plainMicroYuan(s, fen); ok {
 		return v, true
 	}
-	return plainMicroYuan(strings.ReplaceAll(strings.TrimPrefix(narrow(s), "+"), ",", ""), fen)
+	if v, ok := plainMicroYuan(strings.ReplaceAll(strings.TrimPrefix(narrow(s), "+"), ",", ""), fen); ok {
+		return v, true
+	}
+	// What a row's amount may look like, a total's must as well: one ¥ in a column would switch its total off.
+	plain, negative, rule := amount(s, fen, false)
+	if rule != "" {
+		if plain, negative, rule = amount(s, fen, true); rule != "" {
+			return 0, false
+		}
+	}
+	v, ok := plainMicroYuan(plain, false)
+	if negative {
+		v = -v
+	}
+	return v, ok
 }
 
 // plainMicroYuan is microYuan for digits, a point and a minus.
@@ -133,6 +162,22 @@ func plainMicroYuan(s string, fen bool) (int64, bool) {
 	return v, len(s) > 0
 }
 
+// statedNumber reads the number that a file states, as 1,234.50, ¥20.00, 20.0, 6 笔 or -30.00元. It is of the size of an amount: a power
+// of ten of any size would take all of memory to compare.
+func statedNumber(s string) (decimal.Decimal, error) {
+	s = strings.ReplaceAll(narrow(s), ",", "")
+	for _, mark := range []string{"¥", "￥", "CNY", "RMB"} {
+		s = trim(strings.TrimPrefix(s, mark))
+	}
+	for _, unit := range []string{"元", "笔", "条"} {
+		s = trim(strings.TrimSuffix(s, unit))
+	}
+	if len(s) > 38 || strings.Trim(s, "+-.0123456789") != "" {
+		return decimal.Decimal{}, errors.New("no number")
+	}
+	return decimal.NewFromString(s)
+}
+
 // Outside looks at a line outside the rows and reports whether it states control totals, or is one that the profile
 // ignores.
 func (b *Binding) Outside(line string) bool {
@@ -159,6 +204,26 @@ func (p *Profile) Ignored(line string) bool {
 	return false
 }
 
+// Member takes a JSON document's member that stands beside its rows.
+func (b *Binding) Member(path, value string) {
+	for i := range b.tallies {
+		if t := &b.tallies[i]; t.path != "" && t.path == path {
+			t.stated = clean(value)
+		}
+	}
+}
+
+// Remark says of control totals over several pages that this file has fewer rows; "" if it does not.
+func (b *Binding) Remark() string {
+	for i := range b.tallies {
+		t := &b.tallies[i]
+		if stated, err := statedNumber(t.stated); err == nil && t.pages && t.column < 0 && decimal.NewFromInt(t.count).LessThan(stated) {
+			return fmt.Sprintf("%s says %s, this file has %d: the other pages are files of their own, or missing", t.label, stated, t.count)
+		}
+	}
+	return ""
+}
+
 // Summary reports whether a row of cells is the header line of a summary block: its first cell is the label of a total
 // without a pattern.
 func (b *Binding) Summary(cells []string) bool {
@@ -167,7 +232,7 @@ func (b *Binding) Summary(cells []string) bool {
 	}
 	first := normalName(cells[0])
 	for i := range b.tallies {
-		if b.tallies[i].pattern == nil && normalName(b.tallies[i].label) == first {
+		if t := &b.tallies[i]; t.pattern == nil && t.path == "" && normalName(t.label) == first {
 			return true
 		}
 	}
@@ -179,7 +244,7 @@ func (b *Binding) SummaryValues(header, values []string) {
 	for i := range b.tallies {
 		t := &b.tallies[i]
 		for j, name := range header {
-			if t.pattern == nil && normalName(name) == normalName(t.label) && j < len(values) {
+			if t.pattern == nil && t.path == "" && normalName(name) == normalName(t.label) && j < len(values) {
 				t.stated = clean(values[j])
 			}
 		}
@@ -207,7 +272,7 @@ func (b *Binding) Untied() string {
 			}
 			continue
 		}
-		stated, err := decimal.NewFromString(strings.ReplaceAll(narrow(t.stated), ",", ""))
+		stated, err := statedNumber(t.stated)
 		if err != nil {
 			return fmt.Sprintf("%s is %q, which is no number", t.label, t.stated)
 		}
@@ -221,7 +286,7 @@ func (b *Binding) Untied() string {
 			}
 			seen = t.high.Add(decimal.New(t.micro, -6))
 		}
-		if !stated.Equal(seen) {
+		if !stated.Equal(seen) && !(t.pages && seen.LessThan(stated)) {
 			return fmt.Sprintf("%s says %s, the rows come to %s", t.label, stated, seen)
 		}
 	}

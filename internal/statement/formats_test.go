@@ -285,8 +285,11 @@ func TestEveryFormatHasASample(t *testing.T) {
 		"chinaums-export-net":    "made below",
 		"chinaums-push":          "made below",
 		"chinaums-store":         "made below",
+		"shengpay-error":         "made below",
 		"shengpay-order":         "made below",
 		"wechat-bill-creating":   "made below",
+		"wechat-no-bill-v3":      "made below",
+		"wechat-refusal":         "made below",
 	}
 	seen := map[string]bool{}
 	for _, path := range formatSamples(t) {
@@ -343,6 +346,30 @@ func TestMade(t *testing.T) {
 		}
 		if res.Err != nil || res.About.Format != test.format || got != test.want || res.Untied != "" {
 			t.Errorf("%s: %v %s %s\n got %s\nwant %s", test.why, res.Err, res.About.Format, res.Untied, got, test.want)
+		}
+	}
+}
+
+// A file that stands in place of a bill says whether the day was empty or the bill is still to come.
+func TestNoBill(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		why, text, format string
+		nothing           bool
+	}{
+		{"no trades on the day, v2", "<xml><return_code><![CDATA[FAIL]]></return_code>\n<return_msg><![CDATA[No Bill Exist]]></return_msg>\n</xml>", "wechat-no-bill", true},
+		{"no trades on the day, v3", `{"code":"NO_STATEMENT_EXIST","message":"账单文件不存在"}`, "wechat-no-bill-v3", true},
+		{"the older name of it", `{"code":"NO_BILL_EXIST","message":"账单文件不存在"}`, "wechat-no-bill-v3", true},
+		{"the bill is being made", `{"code":"STATEMENT_CREATING","message":"账单生成中"}`, "wechat-bill-creating", false},
+		{"the older name of it", `{"code":"BILL_CREATING","message":"账单生成中"}`, "wechat-bill-creating", false},
+		{"the caller was refused, v3", `{"code":"NO_AUTH","message":"无权限"}`, "wechat-refusal", false},
+		{"the caller was refused, v2", "<xml>\n<return_code><![CDATA[FAIL]]></return_code>\n<return_msg>签名失败</return_msg>\n</xml>", "wechat-refusal", false},
+		{"no trades on the day, at Shengpay", `{"returnCode":"SUCCESS","resultCode":"FAIL","errorCode":"BILL_NOT_EXIST","errorCodeDes":"账单不存在"}`, "shengpay-no-bill", true},
+		{"another error of Shengpay", `{"returnCode":"SUCCESS","resultCode":"FAIL","errorCode":"SYSTEM_ERROR","errorCodeDes":"系统异常"}`, "shengpay-error", false},
+	} {
+		var fe *FileError
+		if res := readNamed(strings.NewReader(test.text), "", nil); !errors.As(res.Err, &fe) || fe.Format != test.format || fe.Nothing != test.nothing || fe.Version == "" {
+			t.Errorf("%s: %+v", test.why, res.Err)
 		}
 	}
 }

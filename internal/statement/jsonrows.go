@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -52,7 +53,8 @@ func (g *guard) passed(offset int64) int {
 }
 
 // jsonRows are the objects of a JSON document: of the array at a path, the object there alone, or one object after the
-// other (JSON lines). Objects within a row are named by dotted paths; arrays within it are passed over.
+// other (JSON lines). Objects within a row are named by dotted paths; arrays within it are passed over. Several documents may
+// follow each other, as the pages of an answer.
 type jsonRows struct {
 	guard *guard
 	dec   *json.Decoder
@@ -61,6 +63,9 @@ type jsonRows struct {
 	at    map[string]int // by name
 	cells []string
 	state jsonState
+
+	open   []string // names of the objects that the rows lie in, as far as they are open
+	member func(path, value string)
 }
 
 type jsonState int
@@ -69,12 +74,14 @@ const (
 	jsonStart jsonState = iota
 	jsonArray           // inside the array of rows
 	jsonLines           // between objects of their own
+	jsonAfter           // behind the rows, in the objects that they lie in
+	jsonNext            // behind a document
 	jsonEnd
 )
 
 func newJSONRows(src io.Reader, path string, names []string) *jsonRows {
 	g := newGuard(src)
-	j := &jsonRows{guard: g, dec: json.NewDecoder(g), names: names, at: map[string]int{}}
+	j := &jsonRows{guard: g, dec: json.NewDecoder(g), names: names, at: map[string]int{}, member: func(string, string) {}}
 	if path != "" {
 		j.path = strings.Split(path, ".")
 	}
@@ -111,7 +118,11 @@ func (j *jsonRows) next() (row, error) {
 	for {
 		switch j.state {
 		case jsonStart:
-			ready, err := j.descend()
+			t, err := j.token()
+			if err != nil {
+				return row{}, j.fault(err)
+			}
+			ready, err := j.descend(t)
 			if err != nil {
 				return row{}, j.fault(err)
 			}
@@ -119,19 +130,19 @@ func (j *jsonRows) next() (row, error) {
 				return j.current()
 			}
 		case jsonArray:
-			if !j.dec.More() {
-				j.state = jsonEnd
-				continue
-			}
 			t, err := j.token()
 			if err != nil {
 				return row{}, j.fault(err)
+			}
+			if t == json.Delim(']') {
+				j.state = jsonAfter
+				continue
 			}
 			if t != json.Delim('{') {
 				if err := j.skip(t); err != nil {
 					return row{}, j.fault(err)
 				}
-				continue
+				return row{line: j.guard.passed(j.dec.InputOffset()), rule: "an element of the rows that is no object"}, nil
 			}
 			if err := j.object(); err != nil {
 				return row{}, j.fault(err)
@@ -153,6 +164,27 @@ func (j *jsonRows) next() (row, error) {
 				return row{}, j.fault(err)
 			}
 			return j.current()
+		case jsonAfter:
+			if err := j.ascend(); err != nil {
+				return row{}, j.fault(err)
+			}
+			j.state = jsonNext
+		case jsonNext:
+			t, err := j.token()
+			if errors.Is(err, io.EOF) {
+				j.state = jsonEnd
+				continue
+			}
+			if err != nil {
+				return row{}, j.fault(err)
+			}
+			ready, err := j.descend(t)
+			if err != nil {
+				return row{}, j.fault(err)
+			}
+			if ready {
+				return j.current()
+			}
 		default:
 			return row{}, io.EOF
 		}
@@ -165,13 +197,10 @@ func (j *jsonRows) current() (row, error) {
 	return row{line: line, raw: strings.Join(j.cells, "\t"), cells: j.cells, width: len(j.cells)}, nil
 }
 
-// descend finds the rows. It is ready where it has read a row on its way: the one object at the path, or the first of
-// JSON lines.
-func (j *jsonRows) descend() (ready bool, err error) {
-	t, err := j.token()
-	if err != nil {
-		return false, err
-	}
+// descend finds the rows of the document that begins with t. It is ready where it has read a row on its way: the one object
+// at the path, or the first of JSON lines.
+func (j *jsonRows) descend(t json.Token) (ready bool, err error) {
+	j.open = j.open[:0]
 	for _, name := range j.path {
 		if t != json.Delim('{') {
 			return false, j.missing()
@@ -189,26 +218,69 @@ func (j *jsonRows) descend() (ready bool, err error) {
 				found = true
 				break
 			}
-			if err := j.skip(t); err != nil {
+			if err := j.beside(key, t); err != nil {
 				return false, err
 			}
 		}
 		if !found {
 			return false, j.missing()
 		}
+		j.open = append(j.open, name)
 	}
 	switch t {
 	case json.Delim('['):
 		j.state = jsonArray
 		return false, nil
 	case json.Delim('{'):
-		j.state = jsonEnd
+		j.state = jsonAfter
 		if len(j.path) == 0 {
 			j.state = jsonLines
 		}
 		return true, j.object()
 	}
 	return false, j.missing()
+}
+
+// beside takes a member that stands beside the rows, whose value begins with t.
+func (j *jsonRows) beside(key, t json.Token) error {
+	value := ""
+	switch v := t.(type) {
+	case json.Delim:
+		return j.skip(t)
+	case string:
+		value = v
+	case json.Number:
+		value = v.String()
+	default:
+		return nil
+	}
+	name, _ := key.(string)
+	j.member(strings.Join(append(slices.Clone(j.open), name), "."), value)
+	return nil
+}
+
+// ascend reads what stands behind the rows, up to the end of the document.
+func (j *jsonRows) ascend() error {
+	for len(j.open) > 0 {
+		j.open = j.open[:len(j.open)-1]
+		for {
+			key, err := j.token()
+			if err != nil {
+				return err
+			}
+			if key == json.Delim('}') {
+				break
+			}
+			t, err := j.token()
+			if err != nil {
+				return err
+			}
+			if err := j.beside(key, t); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (j *jsonRows) missing() error {

@@ -37,7 +37,7 @@ func recognise(head []byte, whole bool, profiles []*profile.Profile) *found {
 	}
 	switch trimmed[0] {
 	case '{', '[':
-		if f := recogniseJSON(head, profiles); f != nil {
+		if f := recogniseJSON(head, headLines(head, whole), profiles); f != nil {
 			return f
 		}
 	}
@@ -143,7 +143,7 @@ func recogniseRow(lines []string, profiles []*profile.Profile) *found {
 			}
 			if p.File.Layout == "fixed" {
 				var ok bool
-				if cells, ok = cutFixed(cells[:0], line, p.File.Widths, p.File.Gap, p.File.Short); ok && p.FitsRow(cells) {
+				if cells, ok = cutFixed(cells[:0], line, p.File.Widths, p.File.Gap, p.File.Short, nil); ok && p.FitsRow(cells) {
 					return &found{profile: p, lines: lines[:i], skip: i, header: p.File.Columns}
 				}
 				continue
@@ -163,7 +163,7 @@ func recogniseRow(lines []string, profiles []*profile.Profile) *found {
 }
 
 // recogniseJSON looks at the first row that each profile's path leads to.
-func recogniseJSON(head []byte, profiles []*profile.Profile) *found {
+func recogniseJSON(head []byte, lines []string, profiles []*profile.Profile) *found {
 	var best *found
 	bestKnown := 0
 	for _, p := range profiles {
@@ -171,10 +171,16 @@ func recogniseJSON(head []byte, profiles []*profile.Profile) *found {
 			continue
 		}
 		rows := newJSONRows(bytes.NewReader(head), p.File.Rows, nil)
-		if _, err := rows.next(); err != nil {
+		r, err := rows.next()
+		for range maxFirstRows {
+			if err == nil && r.rule != "" { // an element that is no row
+				r, err = rows.next()
+			}
+		}
+		if err != nil {
 			continue
 		}
-		if known, ok := p.FitsHeader(profile.NewHeader(rows.keys()), nil); ok && known > bestKnown {
+		if known, ok := p.FitsHeader(profile.NewHeader(rows.keys()), lines); ok && known > bestKnown {
 			best, bestKnown = &found{profile: p, header: p.Names()}, known
 		}
 	}

@@ -167,6 +167,7 @@ type fixedRows struct {
 	gap    int
 	cells  []string
 	short  bool
+	used   []bool // columns that something is read from, which must be whole
 }
 
 func (f *fixedRows) next() (row, error) {
@@ -184,7 +185,7 @@ func (f *fixedRows) next() (row, error) {
 			return r, nil
 		}
 		var ok bool
-		if f.cells, ok = cutFixed(f.cells[:0], r.raw, f.widths, f.gap, f.short); !ok {
+		if f.cells, ok = cutFixed(f.cells[:0], r.raw, f.widths, f.gap, f.short, f.used); !ok {
 			r.rule = "the record is shorter than its columns, or they do not stand where they should"
 		}
 		r.cells, r.width = f.cells, len(f.cells)
@@ -192,8 +193,9 @@ func (f *fixedRows) next() (row, error) {
 	}
 }
 
-// cutFixed cuts a record by byte widths. With short the last columns may be cut short or missing.
-func cutFixed(cells []string, line string, widths []int, gap int, short bool) ([]string, bool) {
+// cutFixed cuts a record by byte widths. With short the last columns may be missing, or cut short if they are not used: half an
+// identifier looks like one.
+func cutFixed(cells []string, line string, widths []int, gap int, short bool, used []bool) ([]string, bool) {
 	chinese := false
 	for i := range len(line) {
 		if line[i] >= utf8.RuneSelf {
@@ -219,7 +221,7 @@ func cutFixed(cells []string, line string, widths []int, gap int, short bool) ([
 			}
 		}
 		from, to := min(at, len(line)), min(at+width, len(line))
-		if to-from < width && !(short && i > 0) {
+		if to-from < width && (!short || i == 0 || to > from && i < len(used) && used[i]) {
 			return cells, false
 		}
 		cell := line[from:to]

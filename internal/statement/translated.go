@@ -25,14 +25,21 @@ type translated struct {
 	values  []string // what it gives
 	given   [columnCount]string
 	summary []string // header of a summary block whose values are in the next row
-	count   int      // rows, for the source's cap
+	count   int      // rows, for the source's cap, of the export in hand: there may be several in one file
+	capped  int      // rows of an export that was cut off
 	left    int      // of which are none of the profile's
 	sound   bool     // what was captured outside the rows is printable text
+
+	captured map[string]string
+	again    map[string]bool // the names that a header which comes again may begin with
 }
 
 // openProfile prepares reading by the profile that was found.
 func (r *Reader) openProfile(f *found, opt Options) error {
 	p := f.profile
+	if p.Missing != "" {
+		return &FileError{Line: max(f.line, 1), Rule: p.Missing, Format: p.Name, Version: p.Version()}
+	}
 	if p.Kind == "none" {
 		return &FileError{Line: max(f.line, 1), Rule: p.Nothing, Nothing: true, Format: p.Name, Version: p.Version()}
 	}
@@ -46,9 +53,11 @@ func (r *Reader) openProfile(f *found, opt Options) error {
 		t.rows = &tableRows{scan: r.scan, width: len(f.header), limit: max(len(f.header), 64)}
 	case p.File.Layout == "fixed":
 		r.skipLines(f.skip)
-		t.rows = &fixedRows{scan: r.scan, widths: p.File.Widths, gap: p.File.Gap, short: p.File.Short}
+		t.rows = &fixedRows{scan: r.scan, widths: p.File.Widths, gap: p.File.Gap, short: p.File.Short, used: p.Used()}
 	case p.File.Layout == "json":
-		t.rows = newJSONRows(r.scan, p.File.Rows, f.header)
+		rows := newJSONRows(r.scan, p.File.Rows, f.header)
+		rows.member = func(path, value string) { t.bind.Member(path, value) }
+		t.rows = rows
 	case p.File.Layout == "camt053":
 		t.rows = newCamtRows(r.scan)
 	case p.File.Layout == "mt940":
@@ -56,14 +65,20 @@ func (r *Reader) openProfile(f *found, opt Options) error {
 	case p.File.Layout == "bai2":
 		t.rows = &bai2Rows{scan: r.scan}
 	}
-	captured := p.Captured(f.lines, opt.Name)
+	t.captured = p.Captured(f.lines, opt.Name)
 	t.sound = true
-	for _, v := range captured {
+	for _, v := range t.captured {
 		t.sound = t.sound && legible(v, ' ')
 	}
 	var err error
-	if t.bind, err = p.Bind(f.header, captured); err != nil {
+	if t.bind, err = p.Bind(f.header, t.captured); err != nil {
 		return &FileError{Line: max(f.line, 1), Rule: err.Error(), Format: p.Name, Version: p.Version()}
+	}
+	if p.HasHeader() {
+		t.again = make(map[string]bool, len(f.header))
+		for _, name := range f.header {
+			t.again[name] = true
+		}
 	}
 	for _, name := range t.bind.Columns() {
 		t.columns = append(t.columns, columnByName[name])
@@ -114,6 +129,9 @@ func (r *Reader) nextTranslated() (Record, error) {
 // outside takes what stands between or after the rows: control totals, titles, a header that comes again. A row of the
 // table fills more than half of its cells, so that few lines need a closer look.
 func (t *translated) outside(row *row) bool {
+	if t.profile.File.Layout == "fixed" {
+		return t.bind.Outside(row.raw) // a trailer is as wide as it likes
+	}
 	if row.rule != "" || !t.profile.IsTable() {
 		return false
 	}
@@ -134,6 +152,7 @@ func (t *translated) outside(row *row) bool {
 	}
 	if filled*2 <= len(t.found.header) || row.width < len(t.found.header) || strings.HasPrefix(first, "#") {
 		if t.bind.Outside(row.raw) {
+			t.exported() // a title begins another one
 			return true
 		}
 		if t.bind.Summary(row.cells) {
@@ -144,9 +163,32 @@ func (t *translated) outside(row *row) bool {
 			return true
 		}
 	}
-	// A header again, where several exports were put one after the other.
-	return t.profile.HasHeader() && len(row.cells) > 1 && len(t.found.header) > 1 &&
-		first == t.found.header[0] && row.cells[1] == t.found.header[1]
+	return len(first) > 0 && t.again[first] && t.headerAgain(row)
+}
+
+// headerAgain takes a header that comes again, where several exports were put one after the other. Its columns may stand in
+// another order, or be others.
+func (t *translated) headerAgain(row *row) bool {
+	cells := slices.Clone(row.cells)
+	for len(cells) > 0 && strings.TrimSpace(cells[len(cells)-1]) == "" {
+		cells = cells[:len(cells)-1]
+	}
+	if !slices.Equal(cells, t.found.header) {
+		if _, ok := t.profile.FitsHeader(profile.NewHeader(cells), t.found.lines); !ok {
+			return false
+		}
+		bind, err := t.profile.Bind(cells, t.captured)
+		if err != nil || !slices.Equal(bind.Columns(), t.bind.Columns()) {
+			return false // its rows would be other records: they are rejected, as they do not fit the first header
+		}
+		bind.Continue(t.bind)
+		t.bind, t.found.header = bind, cells
+		if rows, ok := t.rows.(*tableRows); ok {
+			rows.width, rows.limit = len(cells), max(len(cells), rows.limit)
+		}
+	}
+	t.exported()
+	return true
 }
 
 // translate turns a row into a record; not ok for one that is none of the profile's.
@@ -321,11 +363,23 @@ func (r *Reader) Left() int {
 
 // Remark says what is noteworthy of a file that is otherwise well, "" for nothing. It is known after io.EOF.
 func (r *Reader) Remark() string {
-	if r.by == nil || r.by.profile.RowCap == 0 || r.by.count == 0 || r.by.count%r.by.profile.RowCap != 0 {
+	if r.by == nil {
 		return ""
 	}
-	return fmt.Sprintf("exactly %d rows: this source cuts its exports off at %d without a word; ask for the rest by a narrower range",
-		r.by.count, r.by.profile.RowCap)
+	r.by.exported()
+	if r.by.capped > 0 {
+		return fmt.Sprintf("exactly %d rows: this source cuts its exports off at %d without a word; ask for the rest by a narrower range",
+			r.by.capped, r.by.profile.RowCap)
+	}
+	return r.by.bind.Remark()
+}
+
+// exported notes the end of one of the exports that a file is made of.
+func (t *translated) exported() {
+	if limit := t.profile.RowCap; limit > 0 && t.count > 0 && t.count%limit == 0 {
+		t.capped = max(t.capped, t.count)
+	}
+	t.count = 0
 }
 
 // About is what a file was recognised as.
