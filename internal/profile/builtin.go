@@ -3,6 +3,7 @@ package profile
 import (
 	"cmp"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -77,6 +78,7 @@ func Load(paths []string) ([]*Profile, error) {
 	}
 	names := map[string]string{}
 	var out []*Profile
+	var bad []error // all of them: who mends one wants to know of the others
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil {
@@ -84,13 +86,18 @@ func Load(paths []string) ([]*Profile, error) {
 		}
 		p, err := Parse(file, data)
 		if err != nil {
-			return nil, err
+			bad = append(bad, err)
+			continue
 		}
 		if other, ok := names[p.Name]; ok {
-			return nil, fmt.Errorf("profiles: %s and %s are both named %s", other, file, p.Name)
+			bad = append(bad, fmt.Errorf("profiles: %s and %s are both named %s: give one of them another name", other, file, p.Name))
+			continue
 		}
 		names[p.Name] = file
 		out = append(out, p)
+	}
+	if len(bad) > 0 {
+		return nil, errors.Join(bad...)
 	}
 	return out, nil
 }

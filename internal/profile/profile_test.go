@@ -123,6 +123,17 @@ func TestMistakes(t *testing.T) {
 		{"nothing to know the file by", "match: {columns: [单号, 商户]}", "match: {}", "say what the file is recognised by"},
 		{"a capture that is not there", "merchant_id: 商户", "merchant_id: {capture: m}", `nothing is captured as "m"`},
 		{"a layout that is none", "payout_date: 日期", "payout_date: {column: 日期, layout: 'day'}", "layout"},
+		{"a word that is none of the contract's, in a map", "成功: PAID", "成功: PAYED", `fields.status: map: 成功: "PAYED" is not one of`},
+		{"the same as a default", "default: PROCESSING", "default: PENDING", `default "PENDING" is not one of`},
+		{"a blank of a draft", "acquirer: lakala", "acquirer: TODO", "line 3: TODO is still to be replaced"},
+		{"blanks of a draft, in a map and in a list", "成功: PAID}, default: PROCESSING}", "成功: TODO}}\npersonal: [TODO]", "line 10, 11: TODO"},
+		{"a list where one value should be", "acquirer: lakala", "acquirer: [lakala]", "line 3: a list stands where one value should"},
+		{"one value where a list should be", "match: {columns: [单号, 商户]}", "match: {columns: 单号}", `line 4: "单号" stands where a list, as in [a, b] should`},
+		{"a tab", "  payout_id", "\tpayout_id", "line 6: not YAML"},
+		{"a colon in a name", "payout_id: 单号", "payout_id: 单: 号", "single quotes"},
+		{"what --explain tells of a file, above the profile", "name: mine", "bill.csv\n  line 1: no header\nname: mine", "not YAML"},
+		{"a sentence", good, "no profile", `line 1: "no profile" stands where keys with values`},
+		{"nothing at all", good, "", "the file is empty"},
 		{"a zone that is none", "acquirer: lakala", "acquirer: lakala\ntime_zone: Mars/North", "time_zone"},
 	} {
 		if !strings.Contains(good, test.old) {
@@ -150,6 +161,11 @@ func TestLoad(t *testing.T) {
 	write("b.yml", good)
 	if _, err := Load([]string{dir}); err == nil || !strings.Contains(err.Error(), "both named mine") {
 		t.Errorf("two of one name: %v", err)
+	}
+	write("c.yaml", "name: [")
+	write("d.yaml", strings.Replace(good, "lakala", "TODO", 1))
+	if _, err := Load([]string{dir}); err == nil || !strings.Contains(err.Error(), "c.yaml: line 2: not YAML") || !strings.Contains(err.Error(), "d.yaml: line 3: TODO") {
+		t.Errorf("all that is wrong: %v", err)
 	}
 	if _, err := Load([]string{filepath.Join(dir, "none")}); err == nil {
 		t.Error("a folder that is not there")

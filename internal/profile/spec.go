@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -206,7 +207,7 @@ var fieldKeys = []string{"column", "join", "capture", "value", "text", "default"
 func knownKeys(n *yaml.Node, keys []string) error {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if key := n.Content[i].Value; !slices.Contains(keys, key) {
-			return fmt.Errorf("line %d: unknown key %q; known are %s", n.Content[i].Line, key, strings.Join(keys, ", "))
+			return fmt.Errorf("unknown key %q; known are %s", key, strings.Join(keys, ", "))
 		}
 	}
 	return nil
@@ -258,6 +259,9 @@ func parse(data []byte) (*Profile, error) {
 	}
 	p := &Profile{}
 	if err := yaml.Load(data, p, yaml.WithKnownFields(true)); err != nil {
+		return nil, plainError(err)
+	}
+	if err := completed(data); err != nil {
 		return nil, err
 	}
 	if p.Status == "" {
@@ -438,6 +442,7 @@ func (p *Profile) validateField(name string, f Field, fail func(string, ...any))
 	for _, find := range f.Find {
 		compilePattern(find.Pattern, fail)
 	}
+	p.validateValues(name, f, fail)
 	if f.Days < 0 || f.Days > 31 || f.Days > 0 && valueTypes[name] != typeDate {
 		fail("fields.%s: days is from 0 to 31, of a date", name)
 	}
@@ -445,6 +450,42 @@ func (p *Profile) validateField(name string, f Field, fail func(string, ...any))
 		if _, err := goLayout(f.Layout); err != nil {
 			fail("fields.%s: %v", name, err)
 		}
+	}
+}
+
+// canonicalValues are what a column of a kind may hold, for those that hold one of a few words.
+var canonicalValues = map[recon.Kind]map[string][]string{
+	recon.KindPOSLog:     {"status": texts(recon.POSStatuses), "type": texts([]recon.Type{recon.TypeSale, recon.TypeRefund, recon.TypeVoid})},
+	recon.KindSettlement: {"status": texts(recon.SettleStatuses), "type": texts([]recon.Type{recon.TypeSale, recon.TypeRefund})},
+	recon.KindPayout:     {"status": texts(recon.PayoutStatuses)},
+}
+
+func texts[T ~string](list []T) []string {
+	out := make([]string, len(list))
+	for i, v := range list {
+		out[i] = string(v)
+	}
+	return out
+}
+
+// validateValues refuses a word that is none of the column's: each row that it is read from would be rejected.
+func (p *Profile) validateValues(name string, f Field, fail func(string, ...any)) {
+	allowed := canonicalValues[recon.Kind(p.Kind)][name]
+	if allowed == nil {
+		return
+	}
+	check := func(where, v string) {
+		if v != "" && !slices.Contains(allowed, strings.ToUpper(v)) {
+			fail("fields.%s: %s %q is not one of %s", name, where, v, strings.Join(allowed, ", "))
+		}
+	}
+	check("value", f.Value)
+	check("default", f.Default)
+	for _, from := range slices.Sorted(maps.Keys(f.Map)) {
+		check("map: "+from+":", f.Map[from])
+	}
+	for _, find := range f.Find {
+		check("find: "+find.Pattern+":", find.Value)
 	}
 }
 
