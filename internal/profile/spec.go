@@ -148,7 +148,7 @@ type Find struct {
 // Total is a control total in the source's own terms: what a line outside the rows states, and what of the rows must
 // come to it.
 type Total struct {
-	Label   string    `yaml:"label"`   // for people; where there is no pattern, a column of the summary's own header line
+	Label   string    `yaml:"label"`   // for people; where there is no pattern, what stands beside the value, or above it in a summary's own header line
 	Pattern string    `yaml:"pattern"` // a line whose group is the stated value
 	Path    string    `yaml:"path"`    // json: the member beside the rows that states it
 	Pages   bool      `yaml:"pages"`   // it is of all pages of an answer: fewer rows are told, and are no difference

@@ -179,8 +179,50 @@ func statedNumber(s string) (decimal.Decimal, error) {
 }
 
 // Outside looks at a line outside the rows and reports whether it states control totals, or is one that the profile
-// ignores.
-func (b *Binding) Outside(line string) bool {
+// ignores. A line that does both states totals.
+func (b *Binding) Outside(line string) bool { return b.states(line) || b.profile.Ignored(line) }
+
+// States reports whether a line that was cut into cells states control totals: by a pattern, or in the cell beside a label.
+func (b *Binding) States(line string, cells []string) bool {
+	stated := b.states(line)
+	return b.beside(cells) || stated
+}
+
+// beside looks for the labels of totals among cells: their values stand behind a colon, or in the next cell that is filled.
+func (b *Binding) beside(cells []string) bool {
+	known := false
+	for i, cell := range cells {
+		label, value, _ := strings.Cut(narrow(clean(cell)), ":")
+		for j := i + 1; j < len(cells) && clean(value) == ""; j++ {
+			value = cells[j]
+		}
+		label = normalName(label)
+		for k := range b.tallies {
+			t := &b.tallies[k]
+			if t.pattern != nil || t.path != "" || normalName(t.label) != label {
+				continue
+			}
+			if _, err := statedNumber(clean(value)); err == nil {
+				t.stated, known = clean(value), true
+			}
+		}
+	}
+	return known
+}
+
+// Labels returns the labels by which totals are found among cells.
+func (p *Profile) Labels() []string {
+	var out []string
+	for _, t := range p.Totals {
+		if t.Pattern == "" && t.Path == "" {
+			out = append(out, t.Label)
+		}
+	}
+	return out
+}
+
+// states looks for control totals in a line.
+func (b *Binding) states(line string) bool {
 	known := false
 	for i := range b.tallies {
 		t := &b.tallies[i]
@@ -191,7 +233,7 @@ func (b *Binding) Outside(line string) bool {
 			t.stated, known = clean(m[1]), true
 		}
 	}
-	return known || b.profile.Ignored(line)
+	return known
 }
 
 // Ignored reports whether a line is none of the rows.

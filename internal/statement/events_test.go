@@ -253,3 +253,32 @@ fields: {order_id: no, merchant_id: m, amount: {column: amt, unit: fen}, settle_
 		}
 	}
 }
+
+// A total may stand beside its label, before the rows or behind them, in as many cells as there are.
+func TestTotalsBesideLabels(t *testing.T) {
+	t.Parallel()
+	p := ownProfile(t, widthProfile+"totals: [{label: 合计, of: 金额}, {label: 总笔数, of: count}]\nignore: [^合计, ^打印]\n")
+	const head, rows = "单号,商户,日期,付款人,金额,手续费\n", "A1,M1,2026-11-03,,10.00,\nA2,M1,2026-11-03,,20.00,\n"
+	for _, test := range []struct{ why, text, untied string }{
+		{"behind the rows", head + rows + "合计,30.00\n总笔数,2\n", ""},
+		{"under their columns", head + rows + "合计,,,,30.00,\n总笔数,2,,,,\n", ""},
+		{"with a colon, in one cell", head + rows + "总笔数：2笔,合计：¥30.00元\n", ""},
+		{"before the rows", "对账单\n合计：,30.00,总笔数：,2\n" + head + rows, ""},
+		{"with tabs", strings.ReplaceAll(head+rows+"总笔数,2\n合计,30.00\n", ",", "\t"), ""},
+		{"in a line that is ignored as well, and does not tie", head + rows + "合计,31.00\n", "合计 says 31, the rows come to 30"},
+		{"the count does not tie", head + rows + "打印,总笔数,3\n", "总笔数 says 3, the rows come to 2"},
+		{"in a block of its own with a header, as before", head + rows + "合计,总笔数\n30.00,2\n", ""},
+		{"the same, that does not tie", head + rows + "合计,总笔数\n30.00,3\n", "总笔数 says 3, the rows come to 2"},
+		{"nothing is stated", head + rows + "打印时间,2026\n", ""},
+	} {
+		res := readNamed(strings.NewReader(test.text), "", []*profile.Profile{p})
+		if res.Err != nil || len(res.accepted()) != 2 || len(res.rejects()) > 0 || res.Untied != test.untied {
+			t.Errorf("%s: %v %v %q", test.why, res.Err, res.rejects(), res.Untied)
+		}
+	}
+	narrow := ownProfile(t, "name: mine\nkind: bank_statement\nacquirer: abc\nmatch: {columns: [日期, 金额]}\nfields: {book_date: 日期, amount: 金额}\ntotals: [{label: 合计, of: 金额}]\n")
+	res := readNamed(strings.NewReader("日期,金额,备注\n2026-11-03,10.00,x\n合计,11.00,\n"), "", []*profile.Profile{narrow})
+	if len(res.Records) != 1 || !strings.Contains(res.Untied, "合计 says 11") {
+		t.Errorf("a narrow table: %d rows, %q", len(res.Records), res.Untied)
+	}
+}

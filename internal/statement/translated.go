@@ -31,7 +31,7 @@ type translated struct {
 	sound   bool     // what was captured outside the rows is printable text
 
 	captured map[string]string
-	again    map[string]bool // the names that a header which comes again may begin with
+	special  map[string]special // first cells of lines that may be no rows though they fill most of the cells
 }
 
 // openProfile prepares reading by the profile that was found.
@@ -74,10 +74,13 @@ func (r *Reader) openProfile(f *found, opt Options) error {
 	if t.bind, err = p.Bind(f.header, t.captured); err != nil {
 		return &FileError{Line: max(f.line, 1), Rule: err.Error(), Format: p.Name, Version: p.Version()}
 	}
+	t.special = map[string]special{}
+	for _, label := range p.Labels() {
+		t.special[label] = aTotal
+	}
 	if p.HasHeader() {
-		t.again = make(map[string]bool, len(f.header))
 		for _, name := range f.header {
-			t.again[name] = true
+			t.special[name] = aHeader
 		}
 	}
 	for _, name := range t.bind.Columns() {
@@ -85,7 +88,7 @@ func (r *Reader) openProfile(f *found, opt Options) error {
 	}
 	t.values = make([]string, len(t.columns))
 	for _, line := range f.lines {
-		t.bind.Outside(line)
+		t.bind.States(line, t.cellsOf(line))
 	}
 	r.by = t
 	r.head = &header{kind: recon.Kind(p.Kind), names: f.header}
@@ -93,6 +96,27 @@ func (r *Reader) openProfile(f *found, opt Options) error {
 	r.cells.zone = p.Zone(r.cells.zone)
 	r.cells.given = &t.given
 	return nil
+}
+
+// special says what the first cell of a line may mean.
+type special byte
+
+const (
+	aHeader special = 1 + iota // that comes again
+	aTotal
+)
+
+// cellsOf cuts a line before the rows.
+func (t *translated) cellsOf(line string) []string {
+	sep := t.found.sep
+	if _, isSheet := t.rows.(*sheetRows); isSheet {
+		sep = '\t'
+	}
+	if sep == 0 {
+		return nil
+	}
+	cells, _ := cutCells(nil, line, sep, strings.IndexByte(line, '"') >= 0, maxColumns)
+	return cells
 }
 
 // skipLines passes over the lines before the rows.
@@ -150,20 +174,27 @@ func (t *translated) outside(row *row) bool {
 	if len(row.cells) > 0 {
 		first = row.cells[0]
 	}
-	if filled*2 <= len(t.found.header) || row.width < len(t.found.header) || strings.HasPrefix(first, "#") {
-		if t.bind.Outside(row.raw) {
-			t.exported() // a title begins another one
+	mark := special(0)
+	if len(first) > 0 {
+		mark = t.special[first]
+	}
+	if filled*2 <= len(t.found.header) || row.width < len(t.found.header) || first != "" && first[0] == '#' || mark == aTotal {
+		if t.bind.States(row.raw, row.cells) {
 			return true
 		}
 		if t.bind.Summary(row.cells) {
 			t.summary = slices.Clone(row.cells)
 			return true
 		}
+		if t.profile.Ignored(row.raw) {
+			t.exported() // a title begins another one
+			return true
+		}
 		if filled == 0 {
 			return true
 		}
 	}
-	return len(first) > 0 && t.again[first] && t.headerAgain(row)
+	return mark == aHeader && t.headerAgain(row)
 }
 
 // headerAgain takes a header that comes again, where several exports were put one after the other. Its columns may stand in
