@@ -102,6 +102,9 @@ func (a *app) tellExplained(e ingest.Explained) error {
 		if about.Separator != "" {
 			where += fmt.Sprintf(", cells parted by %q", about.Separator)
 		}
+		if about.Sheet != "" {
+			where += ", sheet " + about.Sheet
+		}
 		if about.Header > 0 {
 			where += fmt.Sprintf(", header on line %d", about.Header)
 		}

@@ -56,6 +56,8 @@ const (
 type Workbook struct {
 	temp    *os.File
 	zip     *zip.Reader
+	sheets  []visible // that are still to be opened
+	sheet   string    // name of the one in hand
 	shared  []string
 	dates   []bool // by style: whether numbers are shown as dates
 	base    time.Time
@@ -90,8 +92,7 @@ func Open(src io.Reader) (_ *Workbook, err error) {
 	if w.zip, err = zip.NewReader(w.temp, size); err != nil && !errors.Is(err, zip.ErrInsecurePath) {
 		return nil, fmt.Errorf("the workbook is damaged or cut short: %w", err)
 	}
-	sheets, err := w.readBook()
-	if err != nil {
+	if w.sheets, err = w.readBook(); err != nil {
 		return nil, err
 	}
 	if err := w.readStyles(); err != nil {
@@ -100,22 +101,37 @@ func Open(src io.Reader) (_ *Workbook, err error) {
 	if err := w.readShared(); err != nil {
 		return nil, err
 	}
-	for _, name := range sheets {
-		if err := w.openPart(name); err != nil {
-			return nil, err
+	_, err = w.NextSheet()
+	return w, err
+}
+
+// visible is a sheet that its reader sees.
+type visible struct{ name, part string }
+
+// NextSheet moves on to the next visible sheet that has cells; not ok after the last one, and then there are no more rows.
+func (w *Workbook) NextSheet() (ok bool, err error) {
+	for len(w.sheets) > 0 {
+		s := w.sheets[0]
+		w.sheets = w.sheets[1:]
+		if err := w.openPart(s.part); err != nil {
+			return false, err
 		}
+		w.sheet, w.ended, w.pending = s.name, false, nil
 		row, cells, err := w.Next()
 		if err == nil {
 			w.first, w.pending = row, append([]Cell(nil), cells...)
-			return w, nil
+			return true, nil
 		}
 		if !errors.Is(err, io.EOF) {
-			return nil, err
+			return false, err
 		}
 	}
-	w.ended = true
-	return w, nil
+	w.ended, w.pending = true, nil
+	return false, nil
 }
+
+// Sheet returns the name of the sheet in hand.
+func (w *Workbook) Sheet() string { return w.sheet }
 
 // Close lets go of the temporary file.
 func (w *Workbook) Close() error {
@@ -174,12 +190,13 @@ func (w *Workbook) decodePart(name string, limit int64, into any) (bool, error) 
 }
 
 // readBook finds the visible sheets and the date system.
-func (w *Workbook) readBook() ([]string, error) {
+func (w *Workbook) readBook() ([]visible, error) {
 	var book struct {
 		Properties struct {
 			Date1904 string `xml:"date1904,attr"`
 		} `xml:"workbookPr"`
 		Sheets []struct {
+			Name  string `xml:"name,attr"`
 			State string `xml:"state,attr"`
 			ID    string `xml:"http://schemas.openxmlformats.org/officeDocument/2006/relationships id,attr"`
 			Alt   string `xml:"http://purl.oclc.org/ooxml/officeDocument/relationships id,attr"`
@@ -212,7 +229,7 @@ func (w *Workbook) readBook() ([]string, error) {
 			targets[r.ID] = "xl/" + r.Target
 		}
 	}
-	var parts []string
+	var parts []visible
 	for i, s := range book.Sheets {
 		if s.State == "hidden" || s.State == "veryHidden" {
 			continue
@@ -221,7 +238,7 @@ func (w *Workbook) readBook() ([]string, error) {
 		if target == "" {
 			target = fmt.Sprintf("xl/worksheets/sheet%d.xml", i+1)
 		}
-		parts = append(parts, target)
+		parts = append(parts, visible{s.Name, target})
 	}
 	return parts, nil
 }

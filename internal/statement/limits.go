@@ -16,6 +16,9 @@ const (
 	// maxPreamble bounds the lines before the header; the longest banner of a known export has 25.
 	maxPreamble = 256
 
+	// maxSheets bounds the sheets of a workbook that are looked at: one for each day of a month, and a cover.
+	maxSheets = 40
+
 	// maxTrailer and maxHashLine bound the '#' lines that are held back until it is known whether rows follow: three
 	// totals and some remarks. An earlier or longer line is data.
 	maxTrailer  = 64

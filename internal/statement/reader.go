@@ -36,6 +36,9 @@ type Record struct {
 type Reader struct {
 	text  *charset.Reader // of a file that is text
 	book  *sheetRows      // of a workbook
+	sheet string          // of it, by name
+	opt   Options         // of a workbook: what its other sheets may be
+	other []string        // its sheets that something reads as well
 	by    *translated     // of a file that a profile reads
 	scan  *scanner
 	meta  Meta
@@ -221,6 +224,7 @@ func (r *Reader) Next() (Record, error) {
 		switch {
 		case err == io.EOF:
 			r.done = r.readTotals()
+			r.lookAtOtherSheets()
 		case err != nil:
 			r.done = fmt.Errorf("read statement: %w", err)
 		case rec.flaw == sound && blank(rec.raw):
@@ -240,6 +244,13 @@ func (r *Reader) Next() (Record, error) {
 		}
 	}
 	return Record{}, r.done
+}
+
+// lookAtOtherSheets notes which other sheets of a workbook could be loaded: one is, and of the others it must be told.
+func (r *Reader) lookAtOtherSheets() {
+	if r.book != nil {
+		r.other = r.book.otherSheets(r.opt)
+	}
 }
 
 // releaseOne returns the first of the '#' lines that a row followed, in the end the row itself.

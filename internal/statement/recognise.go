@@ -24,6 +24,7 @@ type found struct {
 	lines   []string // before the rows, for captures and totals
 	skip    int      // physical lines before the rows, the header included
 	line    int      // the header's line, 0 without one
+	row     int      // of a sheet: the header's row, or the first one
 	header  []string
 	blank   int // cells that rows of text may have beyond the header's, all blank
 }
@@ -209,52 +210,116 @@ func recogniseStandard(head []byte, profiles []*profile.Profile) *found {
 	return nil
 }
 
-// openSheet recognises a workbook by its first rows.
+// openSheet recognises a workbook by the first rows of its visible sheets: the first sheet that something reads counts, and
+// there may be a cover before it. Where nothing reads any of them the rows are the first sheet's.
 func openSheet(src io.Reader, opt Options) (*found, *sheetRows, error) {
 	book, err := sheet.Open(src)
 	if err != nil {
 		return nil, nil, &FileError{Line: 1, Rule: err.Error()}
 	}
 	rows := &sheetRows{book: book}
+	var cover []row
+	for n := range maxSheets {
+		first, err := rows.head()
+		if err != nil && n == 0 {
+			return nil, nil, errors.Join(err, book.Close())
+		}
+		if f := recogniseSheet(first, opt.Profiles); f != nil {
+			rows.skipTo(first, f)
+			return f, rows, nil
+		}
+		if canonicalSheet(first) {
+			rows.first = first
+			return nil, rows, nil
+		}
+		if f := recogniseSheet(first, profile.Builtin()); f != nil {
+			rows.skipTo(first, f)
+			return f, rows, nil
+		}
+		if n == 0 {
+			cover = first
+		}
+		if more, err := book.NextSheet(); err != nil || !more {
+			break
+		}
+	}
+	rows.first = cover
+	return nil, rows, nil
+}
+
+// head reads as many rows as a sheet is recognised by.
+func (s *sheetRows) head() ([]row, error) {
 	var first []row
 	for len(first) <= maxPreamble {
-		r, err := rows.read()
+		r, err := s.read()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			book.Close()
-			return nil, nil, err
+			return nil, err
 		}
 		r.cells = append([]string(nil), r.cells...)
 		first = append(first, r)
 	}
-	for _, profiles := range [][]*profile.Profile{opt.Profiles, profile.Builtin()} {
-		var lines []string
-		for i, r := range first {
-			var best *found
-			bestKnown := 0
-			header := profile.NewHeader(r.cells)
-			for _, p := range profiles {
-				if known, ok := p.FitsHeader(header, lines); ok && known > bestKnown && p.IsTable() {
-					best, bestKnown = &found{profile: p, lines: lines, line: r.line, header: r.cells}, known
-				}
-				if p.IsTable() && p.FitsRow(r.cells) && best == nil {
-					best = &found{profile: p, lines: lines, header: p.File.Columns}
-				}
+	return first, nil
+}
+
+// skipTo gives the rows behind the header again.
+func (s *sheetRows) skipTo(first []row, f *found) {
+	for i, r := range first {
+		if r.line >= f.row {
+			if f.line > 0 {
+				i++
 			}
-			if best != nil {
-				if best.line > 0 {
-					i++
-				}
-				rows.first = first[i:]
-				return best, rows, nil
-			}
-			lines = append(lines, strings.TrimRight(r.raw, "\t"))
+			s.first = first[i:]
+			return
 		}
 	}
-	rows.first = first
-	return nil, rows, nil
+}
+
+// recogniseSheet finds which of the profiles the first rows of a sheet fit.
+func recogniseSheet(first []row, profiles []*profile.Profile) *found {
+	var lines []string
+	for _, r := range first {
+		var best *found
+		bestKnown := 0
+		header := profile.NewHeader(r.cells)
+		for _, p := range profiles {
+			if known, ok := p.FitsHeader(header, lines); ok && known > bestKnown && p.IsTable() {
+				best, bestKnown = &found{profile: p, lines: lines, line: r.line, row: r.line, header: r.cells}, known
+			}
+			if p.IsTable() && p.FitsRow(r.cells) && best == nil {
+				best = &found{profile: p, lines: lines, row: r.line, header: p.File.Columns}
+			}
+		}
+		if best != nil {
+			return best
+		}
+		lines = append(lines, strings.TrimRight(r.raw, "\t"))
+	}
+	return nil
+}
+
+// canonicalSheet reports whether a sheet begins as the input contract has it.
+func canonicalSheet(first []row) bool {
+	r := &Reader{}
+	r.cells.zone = utc
+	return r.openCanonicalSheet(&sheetRows{first: first}) == nil
+}
+
+// otherSheets returns the names of the sheets, behind the one in hand, that something reads as well.
+func (s *sheetRows) otherSheets(opt Options) []string {
+	var names []string
+	for range maxSheets {
+		if more, err := s.book.NextSheet(); err != nil || !more {
+			break
+		}
+		first, err := s.head()
+		if err == nil && (recogniseSheet(first, opt.Profiles) != nil || canonicalSheet(first) || recogniseSheet(first, profile.Builtin()) != nil) {
+			names = append(names, s.book.Sheet())
+		}
+	}
+	return names
 }
 
 // open finds the format of src and prepares the reader for it.
@@ -303,7 +368,7 @@ func (r *Reader) openWorkbook(src io.Reader, opt Options) error {
 	if err != nil {
 		return err
 	}
-	r.book = rows
+	r.book, r.opt, r.sheet = rows, opt, rows.book.Sheet()
 	if f != nil {
 		return r.openProfile(f, opt)
 	}

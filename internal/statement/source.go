@@ -251,6 +251,9 @@ func (s *sheetRows) next() (row, error) {
 		s.first = s.first[1:]
 		return r, nil
 	}
+	if s.book == nil {
+		return row{}, io.EOF
+	}
 	return s.read()
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -134,7 +135,9 @@ func (r *Reader) nextTranslated() (Record, error) {
 	for r.done == nil {
 		row, err := t.rows.next()
 		if err != nil {
-			r.done = err
+			if r.done = err; err == io.EOF {
+				r.lookAtOtherSheets()
+			}
 			break
 		}
 		if t.outside(&row) {
@@ -394,6 +397,9 @@ func (r *Reader) Left() int {
 
 // Remark says what is noteworthy of a file that is otherwise well, "" for nothing. It is known after io.EOF.
 func (r *Reader) Remark() string {
+	if len(r.other) > 0 {
+		return fmt.Sprintf("only its sheet %s is read, and there is more to load on %s: save each as a file of its own", r.sheet, strings.Join(r.other, ", "))
+	}
 	if r.by == nil {
 		return ""
 	}
@@ -420,6 +426,7 @@ type About struct {
 	Status    profile.Status
 	Encoding  string
 	Separator string // of a table in text
+	Sheet     string // of a workbook
 	Header    int    // the header's line, 0 without one
 	Columns   []AboutColumn
 	Unused    []string // columns of the file that nothing is read from
@@ -433,7 +440,7 @@ type AboutColumn struct {
 
 // About returns what the file was recognised as.
 func (r *Reader) About() About {
-	a := About{Format: "canonical", Title: "canonical " + string(r.head.kind) + " file", Status: profile.Documented, Encoding: "xlsx"}
+	a := About{Format: "canonical", Title: "canonical " + string(r.head.kind) + " file", Status: profile.Documented, Encoding: "xlsx", Sheet: r.sheet}
 	if r.text != nil {
 		a.Encoding = r.text.Encoding()
 	}
