@@ -39,8 +39,8 @@ func TestRefusedFiles(t *testing.T) {
 		"empty":                   {"", "line 1: the file is empty: it has no header"},
 		"a byte order mark alone": {"\ufeff", "line 1: the file is empty: it has no header"},
 		"metadata alone":          {"# acquirer: lakala\n\n", "line 3: the file is empty: it has no header"},
-		"a header in Chinese": {"订单号,金额,状态\nA1,1.00,SUCCESS\n",
-			unknown},
+		"a header in Chinese": {"订单号,金额,状态\nA1,1.00,SUCCESS\n", "line 1: no format reads its columns, and they are not those of a POS log, " +
+			"settlement or payout file of the contract's either; 'posrecon ingest --explain FILE' drafts a profile for it"},
 		"a header in GBK": {"\xb6\xa9\xb5\xa5\xba\xc5,\xbd\xf0\xb6\xee\n", unknown},
 		"no header at all": {posLine("A1", "10.00"),
 			unknown},

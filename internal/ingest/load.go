@@ -274,8 +274,13 @@ func (l *loader) loadRows(ctx context.Context, tx pgx.Tx, entry *register) error
 			return &held{state: Nothing, code: codeNothing, reason: unreadable.Rule}
 		}
 		if unreadable.Unknown {
-			return &held{state: Refused, code: codeUnknown, reason: unreadable.Error() +
-				"; no format that posrecon knows fits either: 'posrecon ingest --explain FILE' drafts a profile for it"}
+			reason := unreadable.Error()
+			if !strings.Contains(reason, "no format") {
+				reason += "; no format that posrecon knows fits either: 'posrecon ingest --explain FILE' drafts a profile for it"
+			} else {
+				reason += "; 'posrecon ingest --explain FILE' drafts a profile for it"
+			}
+			return &held{state: Refused, code: codeUnknown, reason: reason}
 		}
 		return &held{state: Refused, code: codeUnreadable, reason: unreadable.Error()}
 	}

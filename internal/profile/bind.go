@@ -46,8 +46,6 @@ type field struct {
 	cases  []boundCase
 	signed bool // keeps its sign: payouts and bank lines
 	column int  // the one column whose text this is as it stands, -1 if there is more to it
-
-	lastIn, lastOut string // of a date: a file has few
 }
 
 type boundCase struct {
@@ -82,6 +80,8 @@ type rule struct {
 	clear    bool
 	day      bool
 	days     int
+
+	lastIn, lastOut string // of a date: a file has few
 }
 
 type boundFind struct {
@@ -647,8 +647,8 @@ func (b *Binding) moment(f *field, r *rule, value string) (text, rule string) {
 	if value == "" {
 		return "", ""
 	}
-	if f.typ == typeDate && value == f.lastIn {
-		return f.lastOut, ""
+	if f.typ == typeDate && value == r.lastIn {
+		return r.lastOut, ""
 	}
 	var date, clock string
 	if r.layout != "" {
@@ -678,9 +678,7 @@ func (b *Binding) moment(f *field, r *rule, value string) (text, rule string) {
 		}
 	}
 	if f.typ == typeDate {
-		if len(f.cases) == 0 {
-			f.lastIn, f.lastOut = value, date
-		}
+		r.lastIn, r.lastOut = value, date
 		return date, ""
 	}
 	if clock == "" {

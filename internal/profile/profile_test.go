@@ -10,8 +10,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/posrecon/posrecon/internal/recon"
 )
 
 // Every format that ships can be read, says where its layout is known from, and is found under its own name.
@@ -248,26 +246,6 @@ func TestClean(t *testing.T) {
 		if got := clean(in); got != want {
 			t.Errorf("%q is %q, want %q", in, got, want)
 		}
-	}
-}
-
-// A draft of a table with unknown names is a profile as soon as its blanks are filled.
-func TestDraft(t *testing.T) {
-	text := Draft("日报.csv", []string{"平台单号", "商户订单编号", "商户编号", "金额(分)", "资金日", "结算状态", "支付渠道"},
-		[][]string{{"X1", "P1", "M1", "3580", "2026-03-06", "已结算", "微信"}, {"X2", "P2", "M1", "100", "2026-03-06", "冻结", "支付宝"}})
-	for _, want := range []string{"order_id: 商户订单编号", "merchant_id: 商户编号", "amount: {column: 金额(分), unit: fen}",
-		"map: {已结算: SETTLED, 冻结: HELD}", "map: {微信: WECHAT, 支付宝: ALIPAY}", "settle_date: " + blank, "such as P1"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("it lacks %q:\n%s", want, text)
-		}
-	}
-	filled := strings.NewReplacer("settle_date: "+blank, "settle_date: 资金日", "acquirer: "+blank, "acquirer: lakala").Replace(text)
-	p, err := Parse("draft", []byte(filled))
-	if err != nil {
-		t.Fatalf("%v:\n%s", err, filled)
-	}
-	if p.Kind != string(recon.KindSettlement) {
-		t.Errorf("kind %s", p.Kind)
 	}
 }
 

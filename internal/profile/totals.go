@@ -178,10 +178,6 @@ func statedNumber(s string) (decimal.Decimal, error) {
 	return decimal.NewFromString(s)
 }
 
-// Outside looks at a line outside the rows and reports whether it states control totals, or is one that the profile
-// ignores. A line that does both states totals.
-func (b *Binding) Outside(line string) bool { return b.states(line) || b.profile.Ignored(line) }
-
 // States reports whether a line that was cut into cells states control totals: by a pattern, or in the cell beside a label.
 func (b *Binding) States(line string, cells []string) bool {
 	stated := b.states(line)
@@ -301,6 +297,39 @@ func (b *Binding) Stated() bool {
 		}
 	}
 	return false
+}
+
+// Control is a control total that a file states, and what its rows come to.
+type Control struct {
+	Label  string `json:"label"`
+	Stated string `json:"stated"`
+	Rows   string `json:"rows"`
+	Ties   bool   `json:"ties"`
+}
+
+// Controls returns the control totals that the file states.
+func (b *Binding) Controls() []Control {
+	var out []Control
+	for i := range b.tallies {
+		t := &b.tallies[i]
+		if t.stated == "" {
+			continue
+		}
+		c := Control{Label: t.label, Stated: t.stated, Rows: fmt.Sprint(t.count)}
+		seen := decimal.NewFromInt(t.count)
+		if t.column >= 0 {
+			seen = t.high.Add(decimal.New(t.micro, -6))
+			c.Rows = seen.String()
+		}
+		if stated, err := statedNumber(t.stated); err == nil {
+			if t.fen && t.column >= 0 {
+				stated = stated.Shift(-2)
+			}
+			c.Ties = !(t.unread && t.column >= 0) && stated.Equal(seen)
+		}
+		out = append(out, c)
+	}
+	return out
 }
 
 // Untied says which control total does not tie with the rows, or is missing though the format always has it; "" if all

@@ -81,7 +81,7 @@ func TestFileErrors(t *testing.T) {
 		{"\xff\xfeo\x00r\x00", "line 1: no header of a POS log", "as Excel saves Unicode text, cut short"},
 		{"order\x00id\n", "line 1: binary data", "a NUL byte"},
 		{"# note: x\n\xb6\xa9\xb5\xa5\xba\xc5,amount\n", "line 2: no header of a POS log", "Chinese names in GBK"},
-		{"订单号,商户号,金额\n", "line 1: no header of a POS log, settlement or payout file", "Chinese names"},
+		{"订单号,商户号,金额\n", "line 1: no format reads its columns, and they are not those of a POS log, settlement or payout file", "Chinese names"},
 		{"a,b,amount\n1,2,3\n", "no header of a POS log", "one familiar name is none"},
 		{"C01,lakala,M1,WECHAT,100.00\n", "no header of a POS log", "rows without a header"},
 		{"order_id,merchant_id,amount,status\n", "required columns of a settlement file are missing: settle_date", "no date anywhere"},

@@ -3,8 +3,10 @@ package statement
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/posrecon/posrecon/internal/charset"
 	"github.com/posrecon/posrecon/internal/profile"
@@ -348,11 +350,60 @@ func (r *Reader) open(src io.Reader, opt Options) error {
 	}
 	switch trimmed := bytes.TrimLeft(head, " \t\r\n"); {
 	case bytes.HasPrefix(trimmed, []byte("{")), bytes.HasPrefix(trimmed, []byte("[")):
-		return &FileError{Line: 1, Rule: "a JSON document that no format reads; a profile with file: {layout: json} can"}
+		return unknownJSON(head)
 	case bytes.HasPrefix(trimmed, []byte("<")):
 		return &FileError{Line: 1, Rule: "an XML document that no format reads"}
 	}
-	return r.openCanonical()
+	return unknown(r.openCanonical(), headLines(head, whole), separators)
+}
+
+// unknown says of a table that nothing reads what it comes nearest to, in place of what it lacks to be one of the contract's.
+func unknown(err error, lines []string, separators []byte) error {
+	var fe *FileError
+	if !errors.As(err, &fe) || !fe.Unknown {
+		return err
+	}
+	best := 0
+	var header []string
+	for _, sep := range separators {
+		table := cutLines(lines, sep)
+		if at, score := headerOf(table); score > best {
+			best, header, fe.Line = score, trimHeader(table[at]), at+1
+		}
+	}
+	for i, line := range lines {
+		// A row may hold such a comma in a text; of a header it parts the names.
+		if wide := strings.Count(line, "，"); wide > 0 && (best > 0 && i == fe.Line-1 || best == 0 && wide > 1) {
+			fe.Line = i + 1
+			fe.Rule = "the header has full-width commas （，） where its names should be parted by plain ones (,): an input method or a program changed them; " +
+				"put plain ones in their place, there and in the rows"
+			return fe
+		}
+	}
+	if near, lacks := profile.Nearest(header, false); near != nil {
+		fe.Rule = nearest("no format reads it", near, lacks)
+	} else if strings.ContainsFunc(strings.Join(header, ""), func(r rune) bool { return r >= utf8.RuneSelf }) {
+		fe.Rule = "no format reads its columns, and they are not those of a POS log, settlement or payout file of the contract's either"
+	}
+	return fe
+}
+
+func nearest(rule string, near *profile.Profile, lacks []string) string {
+	return fmt.Sprintf("%s; nearest is %s, and it lacks %s", rule, near.Name, strings.Join(lacks, ", "))
+}
+
+// unknownJSON is unknown for a JSON document.
+func unknownJSON(head []byte) *FileError {
+	const rule = "a JSON document that no format reads"
+	s, ok := sketchJSON(head)
+	if !ok {
+		return &FileError{Line: 1, Rule: rule + "; a profile with file: {layout: json} can"}
+	}
+	fe := &FileError{Line: 1, Unknown: true, Rule: rule}
+	if near, lacks := profile.Nearest(s.Header, true); near != nil {
+		fe.Rule = nearest(rule, near, lacks)
+	}
+	return fe
 }
 
 // canonical reports whether a text begins as the input contract has it.
@@ -372,7 +423,17 @@ func (r *Reader) openWorkbook(src io.Reader, opt Options) error {
 	if f != nil {
 		return r.openProfile(f, opt)
 	}
-	return r.openCanonicalSheet(rows)
+	lines := make([]string, len(rows.first))
+	for i, row := range rows.first {
+		lines[i] = strings.TrimRight(strings.NewReplacer("\n", " ", "\r", " ").Replace(row.raw), "\t")
+	}
+	first := rows.first
+	err = unknown(r.openCanonicalSheet(rows), lines, []byte{'\t'})
+	var fe *FileError
+	if errors.As(err, &fe) && fe.Unknown && fe.Line > 0 && fe.Line <= len(first) {
+		fe.Line = first[fe.Line-1].line
+	}
+	return err
 }
 
 // peeker gives the first bytes twice.
