@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -93,8 +95,26 @@ func (a *app) explain(paths []string) error {
 	return nil
 }
 
+// tellExplained prints what a document is. What is said of one that gets a draft is a comment above the draft, so that the
+// whole may be redirected into a file.
 func (a *app) tellExplained(e ingest.Explained) error {
-	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	var out bytes.Buffer
+	if err := writeExplained(&out, e); err != nil {
+		return err
+	}
+	if e.Draft == "" {
+		_, err := a.stdout.Write(out.Bytes())
+		return err
+	}
+	for line := range strings.Lines(out.String()) {
+		fmt.Fprintf(a.stdout, "# %s", line)
+	}
+	_, err := fmt.Fprintf(a.stdout, "\n%s", e.Draft)
+	return err
+}
+
+func writeExplained(out io.Writer, e ingest.Explained) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, e.Document)
 	if about := e.About; about != nil {
 		fmt.Fprintf(w, "  %s\t%s (%s)\n", "format", about.Title, cmp.Or(about.Format+", "+string(about.Status), about.Format))
@@ -120,27 +140,34 @@ func (a *app) tellExplained(e ingest.Explained) error {
 			left = fmt.Sprintf(", and %d of another kind are left alone", e.Left)
 		}
 		fmt.Fprintf(w, "  rows\t%d, of which %d rejected%s\n", e.Read, e.Bad, left)
+		for _, t := range e.Totals {
+			ties := "which ties"
+			if !t.Ties {
+				ties = "and the rows come to " + t.Rows
+			}
+			fmt.Fprintf(w, "  total\t%s says %s, %s\n", t.Label, t.Stated, ties)
+		}
+		for _, line := range e.Around {
+			fmt.Fprintf(w, "  no row\t%s\n", strings.Join(strings.Fields(line), " "))
+		}
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
 	for i, row := range e.Rows {
-		fmt.Fprintf(a.stdout, "  row %d:", i+1)
+		fmt.Fprintf(out, "  row %d:", i+1)
 		for _, name := range slices.Sorted(maps.Keys(row)) {
-			fmt.Fprintf(a.stdout, " %s=%s", name, row[name])
+			fmt.Fprintf(out, " %s=%s", name, row[name])
 		}
-		fmt.Fprintln(a.stdout)
+		fmt.Fprintln(out)
 	}
 	for _, r := range e.Rejected {
-		fmt.Fprintf(a.stdout, "  line %d rejected: %s %q: %s\n", r.Line, r.Field, r.Value, r.Rule)
+		fmt.Fprintf(out, "  line %d rejected: %s %q: %s\n", r.Line, r.Field, r.Value, r.Rule)
 	}
 	for _, text := range []string{e.Untied, e.Remark, e.Problem} {
 		if text != "" {
-			fmt.Fprintf(a.stdout, "  %s\n", text)
+			fmt.Fprintf(out, "  %s\n", text)
 		}
-	}
-	if e.Draft != "" {
-		fmt.Fprintf(a.stdout, "\n%s", e.Draft)
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/posrecon/posrecon/internal/archive"
 	"github.com/posrecon/posrecon/internal/profile"
@@ -21,6 +23,8 @@ type Explained struct {
 	Read     int                 `json:"read"`               // rows in all
 	Bad      int                 `json:"bad"`                // of which are rejected
 	Left     int                 `json:"left_alone"`         // rows of another kind than the format loads
+	Totals   []profile.Control   `json:"totals,omitempty"`   // control totals that it states
+	Around   []string            `json:"around,omitempty"`   // the first lines that are neither rows nor totals: titles, footers
 	Untied   string              `json:"untied,omitempty"`   // a control total that does not tie
 	Remark   string              `json:"remark,omitempty"`
 	Problem  string              `json:"problem,omitempty"` // why it cannot be loaded
@@ -30,8 +34,38 @@ type Explained struct {
 // explainedRows is how many rows, and how many rejected lines, an explanation shows.
 const explainedRows = 5
 
-// Explain reads the documents of one file without loading them. A problem with the content is in the result.
+// Explain reads the documents of a file, or of each file in a folder, without loading them. A problem with the content is in
+// the result.
 func Explain(path string, opt Options) ([]Explained, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("input: %w", err)
+	}
+	if !info.IsDir() {
+		return explainFile(path, archive.ShownName(filepath.Base(path)), opt)
+	}
+	f := finder{walked: map[string]bool{}}
+	if err := f.walk(path, path); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(f.found, func(a, b candidate) int { return strings.Compare(a.path, b.path) })
+	var out []Explained
+	for _, c := range f.found {
+		name, err := filepath.Rel(path, c.path)
+		if err != nil {
+			return nil, fmt.Errorf("input: %w", err)
+		}
+		list, err := explainFile(c.path, archive.ShownName(filepath.ToSlash(name)), opt)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, list...)
+	}
+	return out, nil
+}
+
+// explainFile explains the documents of one file, which is shown under a name.
+func explainFile(path, name string, opt Options) ([]Explained, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("input: %w", err)
@@ -44,10 +78,10 @@ func Explain(path string, opt Options) ([]Explained, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("input: %s is no file", path)
 	}
-	documents, done, err := archive.Documents(f, info.Size(), archive.ShownName(filepath.Base(path)))
+	documents, done, err := archive.Documents(f, info.Size(), name)
 	var damaged *archive.Error
 	if errors.As(err, &damaged) {
-		return []Explained{{Document: archive.ShownName(filepath.Base(path)), Problem: damaged.Error()}}, nil
+		return []Explained{{Document: name, Problem: damaged.Error()}}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -94,6 +128,7 @@ func explain(d archive.Document, opt Options) (Explained, error) {
 		case errors.Is(err, io.EOF):
 			about := r.About()
 			e.About, e.Left, e.Untied, e.Remark = &about, r.Left(), r.Untied(), r.Remark()
+			e.Totals, e.Around = r.Controls(), r.Around()
 			return e, nil
 		case errors.As(err, &damaged):
 			e.Problem = damaged.Error()
@@ -129,5 +164,5 @@ func draft(d archive.Document) (string, error) {
 	if err != nil || !ok {
 		return "", err
 	}
-	return profile.Draft(lastName(d.Name), s.Header, s.Rows), nil
+	return profile.Draft(lastName(d.Name), s), nil
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/posrecon/posrecon/internal/profile"
 	"github.com/posrecon/posrecon/internal/recon"
 )
@@ -29,6 +31,7 @@ type translated struct {
 	count   int      // rows, for the source's cap, of the export in hand: there may be several in one file
 	capped  int      // rows of an export that was cut off
 	left    int      // of which are none of the profile's
+	around  []string // the first lines outside the rows that state nothing
 	sound   bool     // what was captured outside the rows is printable text
 
 	captured map[string]string
@@ -89,7 +92,9 @@ func (r *Reader) openProfile(f *found, opt Options) error {
 	}
 	t.values = make([]string, len(t.columns))
 	for _, line := range f.lines {
-		t.bind.States(line, t.cellsOf(line))
+		if !t.bind.States(line, t.cellsOf(line)) {
+			t.noteAround(line)
+		}
 	}
 	r.by = t
 	r.head = &header{kind: recon.Kind(p.Kind), names: f.header}
@@ -97,6 +102,15 @@ func (r *Reader) openProfile(f *found, opt Options) error {
 	r.cells.zone = p.Zone(r.cells.zone)
 	r.cells.given = &t.given
 	return nil
+}
+
+// aroundLines is how many lines outside the rows are shown to people.
+const aroundLines = 10
+
+func (t *translated) noteAround(line string) {
+	if len(t.around) < aroundLines && strings.Trim(line, " \t\r\n,;|\"") != "" {
+		t.around = append(t.around, excerpt([]byte(line), maxValue/2))
+	}
 }
 
 // special says what the first cell of a line may mean.
@@ -156,8 +170,15 @@ func (r *Reader) nextTranslated() (Record, error) {
 // outside takes what stands between or after the rows: control totals, titles, a header that comes again. A row of the
 // table fills more than half of its cells, so that few lines need a closer look.
 func (t *translated) outside(row *row) bool {
-	if t.profile.File.Layout == "fixed" {
-		return t.bind.Outside(row.raw) // a trailer is as wide as it likes
+	if t.profile.File.Layout == "fixed" { // a trailer is as wide as it likes
+		if t.bind.States(row.raw, nil) {
+			return true
+		}
+		if t.profile.Ignored(row.raw) {
+			t.noteAround(row.raw)
+			return true
+		}
+		return false
 	}
 	if row.rule != "" || !t.profile.IsTable() {
 		return false
@@ -190,6 +211,7 @@ func (t *translated) outside(row *row) bool {
 			return true
 		}
 		if t.profile.Ignored(row.raw) {
+			t.noteAround(row.raw)
 			t.exported() // a title begins another one
 			return true
 		}
@@ -417,6 +439,35 @@ func (t *translated) exported() {
 		t.capped = max(t.capped, t.count)
 	}
 	t.count = 0
+}
+
+// Around returns the first lines, before, between and behind the rows, that are neither rows nor control totals.
+func (r *Reader) Around() []string {
+	if r.by == nil {
+		return nil
+	}
+	return r.by.around
+}
+
+// Controls returns the control totals that the source states, with what the rows come to. They are known after io.EOF.
+func (r *Reader) Controls() []profile.Control {
+	if r.by != nil {
+		return r.by.bind.Controls()
+	}
+	var out []profile.Control
+	add := func(label string, stated, rows decimal.Decimal) {
+		out = append(out, profile.Control{Label: label, Stated: stated.String(), Rows: rows.String(), Ties: stated.Equal(rows)})
+	}
+	if n := r.totals.Count; n != nil {
+		add("total_count", decimal.NewFromInt(*n), decimal.NewFromInt(int64(r.sums.result().Count)))
+	}
+	if a := r.totals.Amount; a != nil {
+		add("total_amount", *a, r.sums.result().Amount)
+	}
+	if f := r.totals.Fee; f != nil {
+		add("total_fee", *f, r.sums.result().Fee)
+	}
+	return out
 }
 
 // About is what a file was recognised as.
