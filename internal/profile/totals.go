@@ -24,7 +24,8 @@ type tally struct {
 	count  int64
 	micro  int64 // millionths of a yuan
 	high   decimal.Decimal
-	unread bool // a row's value could not be read
+	unread bool  // a row's value could not be read
+	maybe  int64 // rows of which it is not known whether they count
 }
 
 func (b *Binding) bindTotals() error {
@@ -57,7 +58,7 @@ func (b *Binding) Continue(before *Binding) {
 		for _, t := range before.tallies {
 			if b.tallies[i].label == t.label {
 				b.tallies[i].stated, b.tallies[i].count, b.tallies[i].micro = t.stated, t.count, t.micro
-				b.tallies[i].high, b.tallies[i].unread = t.high, t.unread
+				b.tallies[i].high, b.tallies[i].unread, b.tallies[i].maybe = t.high, t.unread, t.maybe
 			}
 		}
 	}
@@ -91,7 +92,10 @@ func (b *Binding) Uncounted() {
 	for i := range b.tallies {
 		t := &b.tallies[i]
 		t.unread = true
-		if t.column < 0 && len(t.when) == 0 {
+		switch {
+		case len(t.when) > 0:
+			t.maybe++
+		case t.column < 0:
 			t.count++
 		}
 	}
@@ -356,6 +360,9 @@ func (b *Binding) Untied() string {
 				continue
 			}
 			seen = t.high.Add(decimal.New(t.micro, -6))
+		}
+		if t.column < 0 && stated.GreaterThan(seen) && !stated.GreaterThan(seen.Add(decimal.NewFromInt(t.maybe))) {
+			continue // the rest are among the rows whose cells could not be told apart
 		}
 		if !stated.Equal(seen) && !(t.pages && seen.LessThan(stated)) {
 			return fmt.Sprintf("%s says %s, the rows come to %s", t.label, stated, seen)

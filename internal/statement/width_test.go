@@ -71,6 +71,24 @@ func TestWidth(t *testing.T) {
 	}
 }
 
+// A row that cannot be told apart may be one of those that a count is of; a file is not held back for it, unless more are
+// missing.
+func TestCountsOfUnreadableRows(t *testing.T) {
+	t.Parallel()
+	p := ownProfile(t, widthProfile+"totals: [{label: 销售, of: count, when: {券: 无}}, {label: 券, of: count, when: {券: 满减}}]\n")
+	const head = "单号,商户,日期,付款人,券,金额,手续费\nA1,M1,2026-11-03,,无,10.00,\n"
+	for _, test := range []struct{ why, text, untied string }{
+		{"it may be either", head + "A2,M1,2026-11-03,,满,减,10.00,\n销售,1\n券,1\n", ""},
+		{"but not two", head + "A2,M1,2026-11-03,,满,减,10.00,\n销售,1\n券,2\n", "券 says 2, the rows come to 0"},
+		{"and there are not too many", head + "A2,M1,2026-11-03,,满,减,10.00,\n销售,0\n", "销售 says 0, the rows come to 1"},
+	} {
+		res := readNamed(strings.NewReader(test.text), "", []*profile.Profile{p})
+		if len(res.rejects()) != 1 || len(res.accepted()) != 1 || res.Untied != test.untied {
+			t.Errorf("%s: %v %q", test.why, res.rejects(), res.Untied)
+		}
+	}
+}
+
 // The value at fault is not kept either where its column names a person.
 func TestValueAtFault(t *testing.T) {
 	t.Parallel()
