@@ -118,8 +118,9 @@ func newIngest(a *app) *cobra.Command {
 bytes again, under any name, change nothing.
 
 With --explain nothing is loaded, and no database is needed: for each file it is told what it was recognised as, which
-column is read as what, and how the first rows are read. For a table that no format reads it drafts a profile.`,
-		Example: "  posrecon ingest ./inbox\n  posrecon ingest --replace lakala/settlement-20261103.csv",
+column is read as what, which control totals tie, and how the first rows are read. For a file that no format reads it drafts a
+profile, and what else it says is a comment above it: redirect the output into a file, and complete that.`,
+		Example: "  posrecon ingest ./inbox\n  posrecon ingest --replace lakala/settlement-20261103.csv\n  posrecon ingest --explain bill.csv > profiles/my-bill.yaml",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			further := ingest.FurtherHold

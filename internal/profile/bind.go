@@ -28,7 +28,8 @@ type Binding struct {
 	rows    condition
 	skip    condition
 	tallies []tally
-	hidden  []bool // columns that are never kept
+	labels  map[string][]int // tallies that are found by their labels, by number
+	hidden  []bool           // columns that are never kept
 
 	// The fields that say the direction of the money, -1 for none.
 	amountAt, typeAt int

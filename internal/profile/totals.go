@@ -47,6 +47,13 @@ func (b *Binding) bindTotals() error {
 		if y.when, err = b.condition(t.When); err != nil {
 			continue
 		}
+		if y.pattern == nil && y.path == "" {
+			if b.labels == nil {
+				b.labels = map[string][]int{}
+			}
+			name := strings.TrimRight(normalName(y.label), ":")
+			b.labels[name] = append(b.labels[name], len(b.tallies))
+		}
 		b.tallies = append(b.tallies, y)
 	}
 	return nil
@@ -191,20 +198,23 @@ func (b *Binding) States(line string, cells []string) bool {
 // beside looks for the labels of totals among cells: their values stand behind a colon, or in the next cell that is filled.
 func (b *Binding) beside(cells []string) bool {
 	known := false
+	if len(b.labels) == 0 {
+		return false
+	}
 	for i, cell := range cells {
 		label, value, _ := strings.Cut(narrow(clean(cell)), ":")
+		tallies := b.labels[normalName(label)]
+		if len(tallies) == 0 {
+			continue
+		}
 		for j := i + 1; j < len(cells) && clean(value) == ""; j++ {
 			value = cells[j]
 		}
-		label = normalName(label)
-		for k := range b.tallies {
-			t := &b.tallies[k]
-			if t.pattern != nil || t.path != "" || normalName(t.label) != label {
-				continue
-			}
-			if _, err := statedNumber(clean(value)); err == nil {
-				t.stated, known = clean(value), true
-			}
+		if _, err := statedNumber(clean(value)); err != nil {
+			continue
+		}
+		for _, k := range tallies {
+			b.tallies[k].stated, known = clean(value), true
 		}
 	}
 	return known
