@@ -79,6 +79,7 @@ func filled(lines []string) []string {
 // tail reads a text to its end and returns the last lines, as far as they are no rows.
 func tail(scan *scanner, s profile.Sample) ([]string, error) {
 	var last []string
+	scan.sep = s.Separator[0]
 	for {
 		rec, err := scan.next()
 		if errors.Is(err, io.EOF) {

@@ -36,6 +36,7 @@ type translated struct {
 
 	captured map[string]string
 	special  map[string]special // first cells of lines that may be no rows though they fill most of the cells
+	leads    [256]bool          // the bytes that these begin with: few rows do
 }
 
 // openProfile prepares reading by the profile that was found.
@@ -85,6 +86,11 @@ func (r *Reader) openProfile(f *found, opt Options) error {
 	if p.HasHeader() {
 		for _, name := range f.header {
 			t.special[name] = aHeader
+		}
+	}
+	for name := range t.special {
+		if name != "" {
+			t.leads[name[0]] = true
 		}
 	}
 	for _, name := range t.bind.Columns() {
@@ -199,7 +205,7 @@ func (t *translated) outside(row *row) bool {
 		first = row.cells[0]
 	}
 	mark := special(0)
-	if len(first) > 0 {
+	if len(first) > 0 && t.leads[first[0]] {
 		mark = t.special[first]
 	}
 	if filled*2 <= len(t.found.header) || row.width < len(t.found.header) || first != "" && first[0] == '#' || mark == aTotal {
@@ -313,7 +319,7 @@ func (r *Reader) translate(row *row) (rec Record, ok bool) {
 
 // misfit says why a row's cells cannot be trusted to stand under their names.
 func (t *translated) misfit(row *row, width int) string {
-	if !t.profile.IsTable() {
+	if row.width == width || !t.profile.IsTable() {
 		return ""
 	}
 	_, isSheet := t.rows.(*sheetRows)
