@@ -234,9 +234,10 @@ func derived() []invariant {
 			         WHERE x IS DISTINCT FROM y) AS b
 			 WHERE NOT EXISTS (SELECT FROM undecided)`},
 		{name: "stored incidents are what the explanations say", sql: `
-			SELECT COALESCE(x.incident_id, y.incident_id), 'stored with ' || COALESCE(x.orders, 0) || ' orders, derived with ' || COALESCE(y.orders, 0)
+			SELECT COALESCE(x.incident_id, y.incident_id), 'stored ' || COALESCE(x.status, 'nowhere') || ' with ' || COALESCE(x.orders, 0)
+			       || ' orders, derived ' || COALESCE(y.status, 'nowhere') || ' with ' || COALESCE(y.orders, 0)
 			  FROM stored_incident AS x
-			  FULL JOIN incident AS y USING (incident_id)
+			  FULL JOIN incident AS y USING (incident_id, as_of)
 			 WHERE x IS DISTINCT FROM y
 			   AND NOT EXISTS (SELECT FROM undecided)`},
 		{name: "what several rows of a key say together is what the facts say", sql: `

@@ -216,7 +216,9 @@ var corruptions = []corruption{
 		mergedRows, "lakala/M1/SALE/C07", ""},
 	{"another channel transaction id of a key with several rows", []string{`UPDATE pos_merged SET channel_txn_id = 'X' WHERE order_key = ` + sale("C09")},
 		mergedRows, "lakala/M1/SALE/C09", ""},
-	{"an incident of nothing", []string{`INSERT INTO incident VALUES ('F-by-hand', 'frozen-account', 'acquirer=lakala merchant=M1', now(), now(), 7)`},
+	{"an incident of nothing", []string{`INSERT INTO incident
+		SELECT 'F-by-hand', as_of, 'frozen-account', 'acquirer=lakala merchant=M1', 'lakala', '', 'M1', '', as_of, as_of, 7, 7, 1, '{}', 1, NULL, NULL, 'open', '', ''
+		  FROM (SELECT max(as_of) AS as_of FROM run) AS last`},
 		incidents, "F-by-hand", ""},
 }
 

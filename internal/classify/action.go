@@ -25,6 +25,9 @@ var Actions = map[string]Action{
 	"wait":            {"Wait: it is not due yet.", "未到期，等待。", ContactNone},
 	"load_calendar":   {"Load the year's working days with 'posrecon calendar load'.", "载入该年度工作日历（posrecon calendar load）。", ContactIT},
 	"find_order":      {"Look for the order: a late POS log, another store's till, or a payment taken outside it; refund it if nobody owns it.", "查找对应订单：POS 日志晚到、他店收银或线下收款；无主则退款。", ContactStore},
+	"find_refund":     {"Ask who issued the refund: money was taken from you. If nobody did, dispute it with the acquirer.", "核实退款由谁发起：资金已被扣回；无人发起则向收单机构申诉。", ContactStore},
+	"announced":       {"Look for the order; nothing has been paid for it, so there is nothing to give back.", "查找对应订单；尚未付款，无需退款。", ContactStore},
+	"query_order":     {"Query the order at the channel first (查单): what to do depends on whether it was paid.", "先向渠道查单：是否已支付决定下一步。", ContactIT},
 	"check_duplicate": {"Compare both records; if the payer was charged twice refund one, if the acquirer paid twice tell it.", "核对两笔记录；如顾客被重复扣款则退一笔，如渠道重复结算则告知渠道。", ContactStore},
 	"check_amount":    {"Compare the slip with the order; refund or collect the difference.", "核对签购单与订单金额，退还或补收差额。", ContactStore},
 	"correct_status":  {"Query the order at the channel, then book it as paid or refund it; have the callback address checked.", "向渠道查单后补单或退款；检查回调地址。", ContactIT},
@@ -47,3 +50,41 @@ var Actions = map[string]Action{
 
 // actionOf returns the key of a sub-cause's next step.
 func actionOf(sub recon.SubCause) string { return string(sub) }
+
+// harm is what it costs, in hours of a clerk, to have left each cause alone for a day: a frozen account goes on growing, a late
+// line comes by itself. It is a judgement, and only its order of magnitude matters.
+var harm = map[recon.Cause]float64{recon.Delay: 0.5, recon.InterfaceFault: 2, recon.FrozenAccount: 8, recon.FailedTxn: 0.2}
+
+// askCost is what it costs to query an order at the channel first.
+const askCost = 0.5
+
+// action is the next step of least expected cost: that of the stated sub-cause, unless so much harm comes of its being another
+// cause that a query first is cheaper.
+func (e *explainer) action(s *subject, n *inference) string {
+	sub := recon.SubCauses[n.sub]
+	switch s.settlementValue() {
+	case "other_amount":
+		return "check_amount"
+	case "other_status":
+		return "correct_status"
+	}
+	risk := 0.0
+	for j, p := range n.posterior {
+		if c := recon.SubCauses[j].Cause(); c != sub.Cause() {
+			risk += p * harm[c]
+		}
+	}
+	if s.settlementValue() == "none" && risk > askCost && !s.nothingOwed() {
+		return "query_order"
+	}
+	return actionOf(sub)
+}
+
+// payoutAction is the next step about a payout that is not paid.
+func (e *explainer) payoutAction(s *subject) string {
+	if sub := s.reason().sub; sub != "" {
+		return actionOf(sub)
+	}
+	return map[recon.PayoutStatus]string{recon.PayoutProcessing: actionOf(recon.PayoutLate), recon.PayoutHeld: actionOf(recon.AccountFrozen),
+		recon.PayoutFailed: actionOf(recon.AccountAbnormal), recon.PayoutReturned: actionOf(recon.AccountAbnormal)}[recon.PayoutStatus(s.PayoutStatus)]
+}

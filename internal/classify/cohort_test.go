@@ -19,9 +19,9 @@ var noon = time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
 
 var series = seriesKey{"lakala", "WECHAT"}
 
-// failure is a mark at a minute; its key is its number.
+// failure is a mark at a minute, of an order without a result; its key is its number.
 func failure(n, minute int, merchant string) mark {
-	m := mark{at: noon.Add(time.Duration(minute) * time.Minute), series: series, merchant: merchant}
+	m := mark{at: noon.Add(time.Duration(minute) * time.Minute), series: series, merchant: merchant, out: 0.2, quiet: 1e-5}
 	binary.BigEndian.PutUint32(m.key[:], uint32(n))
 	return m
 }
@@ -56,45 +56,49 @@ func steady(n int64, from, to int) map[int]int64 {
 	return good
 }
 
-// found is a window as a test writes it: minutes, failures of how many payments, merchants.
-type found struct{ From, To, Bad, Total, Merchants int }
+// stretch is a window as a test writes it: minutes, failures of how many payments, merchants.
+type stretch struct{ From, To, Bad, Total, Merchants int }
 
-func scan(list []mark, good map[int]int64) []found {
-	var windows []found
-	for _, w := range scanSeries(list, totals(list, good)) {
-		windows = append(windows, found{int(w.from.Sub(noon).Minutes()), int(w.to.Sub(noon).Minutes()), int(w.bad), int(w.total), w.merchants})
+func scan(list []mark, good map[int]int64) []stretch {
+	var windows []stretch
+	for _, w := range scanScope(series, list, totals(list, good)) {
+		windows = append(windows, stretch{int(w.from.Sub(noon).Minutes()), int(w.to.Sub(noon).Minutes()), int(w.bad), int(w.total), w.merchants})
 	}
 	return windows
 }
 
-func TestScanSeries(t *testing.T) {
+func TestScanScope(t *testing.T) {
 	t.Parallel()
+	day := steady(5, -600, -60) // a day's good trade, hours before
+	with := func(more map[int]int64) map[int]int64 {
+		all := map[int]int64{}
+		for m, n := range day {
+			all[m] = n
+		}
+		for m, n := range more {
+			all[m] += n
+		}
+		return all
+	}
 	for name, tt := range map[string]struct {
 		list []mark
 		good map[int]int64
-		want []found
+		want []stretch
 	}{
-		"nothing": {nil, steady(9, 0, 60), nil},
-		"four failures in a row, of three merchants": {failures(3, 0, 1, 2, 3), nil, []found{{0, 3, 4, 4, 3}}},
-		"all in one minute":                          {failures(3, 5, 5, 5, 5), nil, []found{{5, 5, 4, 4, 3}}},
-		"three failures prove nothing":               {failures(3, 0, 1, 2), nil, nil},
-		"four failures of two merchants are theirs":  {failures(2, 0, 1, 2, 3), nil, nil},
-		"many failures of one merchant are its own":  {failures(1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9), nil, nil},
-		"four failures among many that went well":    {failures(4, 0, 10, 20, 30), steady(2, 0, 30), nil},
-		"two in five fail: an outage": {failures(5, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7), steady(3, 0, 7),
-			[]found{{0, 7, 16, 40, 5}}},
-		"one in fifty fails: an evening like any other": {failures(5, 0, 10, 20, 30, 40, 50), steady(5, 0, 50), nil},
-		"what went well before and after is not in it": {failures(3, 30, 31, 32, 33, 34), map[int]int64{0: 50, 29: 50, 35: 50, 60: 50},
-			[]found{{30, 34, 5, 5, 3}}},
-		"45 minutes apart belong together": {failures(4, 0, 1, 46, 47), nil, []found{{0, 47, 4, 4, 4}}},
-		"46 minutes apart do not":          {failures(4, 0, 1, 47, 48), nil, nil},
-		"two outages an hour apart": {failures(4, 0, 1, 2, 3, 63, 64, 65, 66), nil,
-			[]found{{0, 3, 4, 4, 4}, {63, 66, 4, 4, 4}}},
-		"two outages with an hour's trade between them, and stray failures that join the group": {
-			failures(4, 0, 1, 2, 3, 30, 60, 61, 62, 63), steady(3, 4, 59), []found{{0, 3, 4, 4, 4}, {60, 63, 4, 4, 4}}},
-		"a stronger one after a weaker one": {failures(4, 0, 1, 2, 3, 30, 31, 32, 33, 34, 35), steady(5, 4, 29),
-			[]found{{0, 3, 4, 4, 4}, {30, 35, 6, 6, 4}}},
-		"a stray failure far from it is not in it": {failures(4, 0, 40, 41, 42, 43), steady(2, 1, 39), []found{{40, 43, 4, 4, 4}}},
+		"nothing": {nil, day, nil},
+		"four failures in a row, of three merchants":  {failures(3, 0, 1, 2, 3), day, []stretch{{0, 3, 4, 4, 3}}},
+		"three failures prove nothing":                {failures(3, 0, 1, 2), day, nil},
+		"four failures of two merchants are theirs":   {failures(2, 0, 1, 2, 3), day, nil},
+		"many failures of one merchant are its own":   {failures(1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9), day, nil},
+		"four failures among many that went well":     {failures(4, 0, 10, 20, 30), with(steady(5, 0, 30)), nil},
+		"one in fifty fails: an evening like another": {failures(5, 0, 10, 20, 30, 40, 50), with(steady(5, 0, 50)), nil},
+		"two in five fail: an outage": {failures(5, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7), with(steady(3, 0, 7)),
+			[]stretch{{0, 7, 16, 40, 5}}},
+		"what went well before and after is not in it": {failures(3, 30, 31, 32, 33, 34), with(map[int]int64{0: 50, 29: 50, 35: 50, 60: 50}),
+			[]stretch{{30, 34, 5, 5, 3}}},
+		"two outages an hour apart": {failures(4, 0, 1, 2, 3, 63, 64, 65, 66), day, []stretch{{0, 3, 4, 4, 4}, {63, 66, 4, 4, 4}}},
+		"two outages with an hour's trade between them": {failures(4, 0, 1, 2, 3, 40, 41, 42, 43), with(steady(5, 4, 39)),
+			[]stretch{{0, 3, 4, 4, 4}, {40, 43, 4, 4, 4}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(tt.want, scan(tt.list, tt.good)); diff != "" {
@@ -104,201 +108,319 @@ func TestScanSeries(t *testing.T) {
 	}
 }
 
-// The rate elsewhere is that of the series without the outage, and the first order names the incident.
-func TestScanSeriesOutside(t *testing.T) {
+// Where failures come in bunches all day, a bunch is no outage: what bunching takes off grows with it.
+func TestDispersion(t *testing.T) {
 	t.Parallel()
-	list := append(failures(4, 0, 1, 2, 3), failure(100, 300, "M9"), failure(101, 400, "M9"))
-	windows := scanSeries(list, totals(list, steady(1, 200, 297))) // 98 that went well, and two that did not
-	if len(windows) != 1 {
-		t.Fatalf("%d outages, want one", len(windows))
+	var even, bunched []mark
+	for n := range 60 {
+		even = append(even, failure(n, n*10, fmt.Sprint("M", n%9)))
+		bunched = append(bunched, failure(n, n/6*60+n%6, fmt.Sprint("M", n%9)))
 	}
-	if w := windows[0]; w.outside != 0.02 || w.first != list[0].key {
-		t.Errorf("outside it %v fail, want 0.02; its first order is %v, want %v", w.outside, w.first, list[0].key)
+	good := steady(10, 0, 600)
+	a, b := dispersion(even, totals(even, good), nil), dispersion(bunched, totals(bunched, good), nil)
+	if a > 1.05 || b < 1.5 {
+		t.Errorf("even failures are dispersed by %.2f, bunched ones by %.2f", a, b)
 	}
-	alone := scanSeries(failures(4, 0, 1, 2, 3), totals(failures(4, 0, 1, 2, 3), nil))
-	if len(alone) != 1 || alone[0].outside != 0 {
-		t.Errorf("where there is nothing outside: %+v", alone)
+	if got := scan(bunched, good); len(got) > 0 {
+		t.Errorf("a bunch among bunches is an outage: %+v", got)
 	}
 }
 
-// Whatever the marks: outages are in order and apart, each has its floor of failures and merchants, tells the failures
-// within it and no others, and never more failures than payments.
-func TestScanSeriesLaws(t *testing.T) {
+// Whatever the marks: outages are in order and apart, each has its floor of failures and merchants, and tells the failures
+// within it and no others.
+func TestScanScopeLaws(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		var list []mark
 		for n, minute := range rapid.SliceOfN(rapid.IntRange(0, 200), 0, 60).Draw(t, "minutes") {
 			list = append(list, failure(n, minute, fmt.Sprintf("M%d", rapid.IntRange(0, 6).Draw(t, "merchant"))))
 		}
-		slices.SortStableFunc(list, func(a, b mark) int { return a.at.Compare(b.at) })
+		slices.SortFunc(list, compareMarks)
 		good := map[int]int64{}
 		for range rapid.IntRange(0, 100).Draw(t, "good minutes") {
 			good[rapid.IntRange(-10, 210).Draw(t, "minute")] += int64(rapid.IntRange(1, 5).Draw(t, "good"))
 		}
-		all := totals(list, good)
-		if rapid.Bool().Draw(t, "totals lag behind") {
-			all = map[int64]int64{} // a mark that the totals do not have yet
-		}
-		windows := scanSeries(list, all)
+		windows := scanScope(series, list, totals(list, good))
 		for i, w := range windows {
 			if i > 0 && !windows[i-1].to.Before(w.from) {
 				t.Errorf("outages %d and %d overlap or are out of order", i-1, i)
 			}
-			if w.bad < outageMinBad || w.merchants < outageMerchants || w.bad > w.total || w.score < outageScore {
+			if w.bad < outageMarks || w.merchants < outageMerchants || w.bad > w.total || w.probability <= 0.5 {
 				t.Errorf("outage %d: %+v", i, w)
 			}
-			if w.outside < 0 || w.outside > 1 || math.IsNaN(w.outside) {
-				t.Errorf("outage %d: outside it %v fail", i, w.outside)
-			}
 			var bad int64
-			merchants := map[string]bool{}
 			for _, m := range list {
 				if !m.at.Before(w.from) && !m.at.After(w.to) {
 					bad++
-					merchants[m.merchant] = true
 				}
 			}
-			if bad != w.bad || len(merchants) != w.merchants {
-				t.Errorf("outage %d tells %d failures of %d merchants, there are %d of %d", i, w.bad, w.merchants, bad, len(merchants))
+			if bad != w.bad {
+				t.Errorf("outage %d tells %d failures, there are %d", i, w.bad, bad)
 			}
 		}
 	})
 }
 
-// An order is part of an outage by its minute.
-func TestOutageOf(t *testing.T) {
+// An order is part of an outage by its minute and by its scope.
+func TestOutageAt(t *testing.T) {
 	t.Parallel()
-	c := cohorts{outages: map[seriesKey][]window{series: {{from: noon.Add(30 * time.Second), to: noon.Add(3 * time.Minute)}}}}
+	windows := []window{{scope: series, from: noon.Add(30 * time.Second), to: noon.Add(3 * time.Minute)},
+		{scope: seriesKey{"", "ALIPAY"}, from: noon, to: noon}, {scope: seriesKey{"shengpay", ""}, from: noon, to: noon}}
 	for at, want := range map[time.Duration]bool{
 		-time.Second: false, 0: true, 30 * time.Second: true, 3*time.Minute + 59*time.Second: true, 4 * time.Minute: false,
 	} {
-		if _, got := c.outage(series, noon.Add(at)); got != want {
+		if _, got := outageAt(windows, series, noon.Add(at)); got != want {
 			t.Errorf("at %s: %v, want %v", at, got, want)
 		}
 	}
-	if _, got := c.outage(seriesKey{"lakala", "ALIPAY"}, noon); got {
-		t.Error("an order of another channel is part of it")
+	for of, want := range map[seriesKey]bool{{"lakala", "ALIPAY"}: true, {"lakala", "UNIONPAY"}: false, {"shengpay", "UNIONPAY"}: true, {"chinaums", "WECHAT"}: false} {
+		if _, got := outageAt(windows, of, noon); got != want {
+			t.Errorf("%v: %v, want %v", of, got, want)
+		}
 	}
 }
 
-func TestFindTerminals(t *testing.T) {
+// A terminal without a network is not heard of on any channel; one that was heard in between had one.
+func TestFaultsOf(t *testing.T) {
 	t.Parallel()
-	at := func(n, minute int, channel, terminal string, unheard bool) mark {
+	at := func(n, minute int, channel string) mark {
 		m := failure(n, minute, "M1")
-		m.series.channel, m.terminal, m.unheard = channel, terminal, unheard
+		m.series.channel, m.terminal, m.unheard, m.quiet = channel, "T1", 0.4, 1e-4
 		return m
 	}
-	var c cohorts
-	c.findTerminals([]mark{
-		// T1 has two faults, four hours apart; they come in any order.
-		at(3, 240, "WECHAT", "T1", true), at(1, 0, "WECHAT", "T1", true), at(2, 10, "ALIPAY", "T1", true), at(4, 245, "WECHAT", "T1", true),
-		at(5, 0, "WECHAT", "T2", true),                                   // one is no fault
-		at(6, 0, "WECHAT", "T3", true), at(7, 181, "WECHAT", "T3", true), // too far apart
-		at(8, 0, "WECHAT", "T4", false), at(9, 1, "WECHAT", "T4", false), // these reached their channel
-		at(10, 0, "WECHAT", "", true), at(11, 1, "WECHAT", "", true), // of no terminal
-		at(12, 0, "WECHAT", "T5", true), at(13, 180, "WECHAT", "T5", true), // just near enough
-	})
+	heard := func(minutes ...int) (list []time.Time) {
+		for _, m := range minutes {
+			list = append(list, noon.Add(time.Duration(m)*time.Minute))
+		}
+		return list
+	}
 	type told struct{ From, To, Orders, Channels int }
-	got := map[string][]told{}
-	for k, list := range c.terminals {
-		for _, f := range list {
-			got[k.terminal] = append(got[k.terminal], told{int(f.from.Sub(noon).Minutes()), int(f.to.Sub(noon).Minutes()), f.orders, f.channels})
-		}
-	}
-	want := map[string][]told{"T1": {{0, 10, 2, 2}, {240, 245, 2, 1}}, "T5": {{0, 180, 2, 1}}}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("faults (-want +got):\n%s", diff)
-	}
-	for minute, part := range map[int]bool{-1: false, 0: true, 5: true, 10: true, 11: false, 240: true} {
-		if _, ok := c.terminalFault(terminalKey{"lakala", "T1"}, noon.Add(time.Duration(minute)*time.Minute)); ok != part {
-			t.Errorf("minute %d: part of a fault %v, want %v", minute, ok, part)
-		}
-	}
-}
-
-// What may be part of an outage, and what has an answer of its own.
-func TestSuspicious(t *testing.T) {
-	t.Parallel()
-	at := noon
-	sale := subject{Outcome: "unsettled", Type: "SALE", TxnTime: &at, POSStatus: "UNKNOWN"}
 	for name, tt := range map[string]struct {
-		change func(s *subject)
-		want   bool
+		list  []mark
+		heard []time.Time
+		want  []told
 	}{
-		"unknown":                        {func(*subject) {}, true},
-		"pending":                        {func(s *subject) { s.POSStatus = "PENDING" }, true},
-		"waiting for the payer":          {func(s *subject) { s.POSStatus, s.ResponseCode = "PENDING", "USERPAYING" }, false},
-		"unknown, but the payer's fault": {func(s *subject) { s.ResponseCode = "51" }, false},
-		"unknown, the merchant blocked":  {func(s *subject) { s.ResponseCode = "ACQ.SELLER_BEEN_BLOCKED" }, false},
-		"left under way by the acquirer": {func(s *subject) { s.POSStatus, s.ResponseCode = "PENDING", "DEAL" }, true}, // repeats the status
-		"failed by the system":           {func(s *subject) { s.POSStatus, s.ResponseCode = "FAILED", "96" }, true},
-		"failed on the network":          {func(s *subject) { s.POSStatus, s.ResponseCode = "FAILED", "NETERR" }, true},
-		"failed by the payer":            {func(s *subject) { s.POSStatus, s.ResponseCode = "FAILED", "51" }, false},
-		"failed without a code":          {func(s *subject) { s.POSStatus = "FAILED" }, false},
-		"closed":                         {func(s *subject) { s.POSStatus = "CLOSED" }, false},
-		"reversed":                       {func(s *subject) { s.POSStatus = "REVERSED" }, false},
-		"success without a callback":     {func(s *subject) { s.POSStatus, s.Callbacks = "SUCCESS", true }, true},
-		"success with one":               {func(s *subject) { s.POSStatus, s.Callbacks, s.HasCallback = "SUCCESS", true, true }, false},
-		"there is a line":                {func(s *subject) { s.SettleStatus = "HELD" }, false},
-		"settled after a system error":   {func(s *subject) { s.Outcome, s.SettleStatus, s.ResponseCode = "status_mismatch", "SETTLED", "96" }, true},
-		"settled after another failure":  {func(s *subject) { s.Outcome, s.SettleStatus, s.ResponseCode = "status_mismatch", "SETTLED", "51" }, false},
-		"a refund":                       {func(s *subject) { s.Type = "REFUND" }, false},
-		"without a time":                 {func(s *subject) { s.TxnTime = nil }, false},
+		"two on two channels":         {[]mark{at(1, 0, "WECHAT"), at(2, 10, "ALIPAY")}, nil, []told{{0, 10, 2, 2}}},
+		"two on one channel":          {[]mark{at(1, 0, "WECHAT"), at(2, 10, "WECHAT")}, nil, nil},
+		"three on one channel":        {[]mark{at(1, 0, "WECHAT"), at(2, 10, "WECHAT"), at(3, 20, "WECHAT")}, nil, []told{{0, 20, 3, 1}}},
+		"too far apart":               {[]mark{at(1, 0, "WECHAT"), at(2, 241, "ALIPAY")}, nil, nil},
+		"heard all the time between":  {[]mark{at(1, 0, "WECHAT"), at(2, 10, "ALIPAY")}, heard(1, 2, 3, 4, 5, 6), nil},
+		"heard before and after":      {[]mark{at(1, 0, "WECHAT"), at(2, 10, "ALIPAY")}, heard(-5, -1, 11, 12), []told{{0, 10, 2, 2}}},
+		"one payment slipped through": {[]mark{at(1, 0, "WECHAT"), at(2, 5, "ALIPAY"), at(3, 10, "WECHAT"), at(4, 15, "ALIPAY")}, heard(7), []told{{0, 15, 4, 2}}},
 	} {
-		s := sale
-		tt.change(&s)
-		if got := suspicious(&s); got != tt.want {
-			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		var got []told
+		for _, f := range faultsOf(tt.list, tt.heard) {
+			got = append(got, told{int(f.from.Sub(noon).Minutes()), int(f.to.Sub(noon).Minutes()), f.orders, f.channels})
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }
 
-// A batch's rate without the merchant in question; nothing is learnt from a batch without peers or without a file.
-func TestMissingAmongPeers(t *testing.T) {
+// A batch is late when most of its lines are missing at many merchants; a few stragglers are none, however few the orders.
+func TestLateProbability(t *testing.T) {
 	t.Parallel()
-	day := recon.NewDate(2026, 11, 2)
-	b := batchKey{"lakala", "WECHAT", day, day.AddDays(1)}
-	file := map[fileKey]settlementFile{{"lakala", day.AddDays(1)}: {rows: 9}}
+	for c, late := range map[count]bool{
+		{300, 300}: true, {300, 200}: true, {12, 12}: true, {5, 5}: true, {300, 3}: false, {300, 40}: false, {3, 1}: false, {0, 0}: false, {2, 2}: false,
+	} {
+		if p := lateProbability(c); (p > 0.5) != late || p < 0 || p > 1 {
+			t.Errorf("%+v: %.3f", c, p)
+		}
+	}
+}
+
+// A merchant is looked at without its own orders, and without the worst of the others: one frozen giant makes no batch late.
+func TestBatchWithout(t *testing.T) {
+	t.Parallel()
+	b := batch{count: count{100, 42}, of: map[string]count{"giant": {40, 40}, "small": {3, 2}}, worst: [2]string{"giant", "small"}}
+	for merchant, want := range map[string]count{"giant": {57, 0}, "small": {57, 0}, "another": {60, 2}} {
+		if got := b.without(merchant); got != want {
+			t.Errorf("without %s: %+v, want %+v", merchant, got, want)
+		}
+	}
+}
+
+// day is the business date of the runs and files below.
+var today = recon.NewDate(2026, 11, 2)
+
+// The longer a merchant's run while its peers settle, the surer is a freeze; a run of a late batch proves nothing, and neither
+// does one day's bad luck of two orders.
+func TestFindTails(t *testing.T) {
+	t.Parallel()
+	run := func(n, perDay int) (list []tailOrder) {
+		for i := range n {
+			o := tailOrder{at: noon.Add(time.Duration(i) * time.Hour), who: "M1", whole: true,
+				batch: batchKey{"lakala", "WECHAT", today.AddDays(i / perDay), today.AddDays(i/perDay + 1)}}
+			o.key[0] = byte(i)
+			list = append(list, o)
+		}
+		return list
+	}
+	quiet := func(*tailOrder) (float64, int64, bool) { return 0.002, 50, true }
 	for name, tt := range map[string]struct {
-		files   map[fileKey]settlementFile
-		batch   batch
-		n       int64
-		want    float64
-		settled int64
+		list   []tailOrder
+		rate   background
+		from   float64
+		to     float64
+		orders int
 	}{
-		"all peers settled":          {file, batch{due: 1009, missing: 9, merchants: 1}, 9, peerRateFloor, 1000},
-		"half of the peers are late": {file, batch{due: 104, missing: 54, merchants: 9}, 4, 50.5 / 101, 50},
-		"a few peers, all settled":   {file, batch{due: 12, missing: 2, merchants: 1}, 2, 0.5 / 11, 10},
-		"no peers":                   {file, batch{due: 3, missing: 3, merchants: 1}, 3, 1, 0},
-		"the file has not come":      {nil, batch{due: 104, missing: 4, merchants: 1}, 4, 1, 0},
-		"the file is empty":          {map[fileKey]settlementFile{{"lakala", day.AddDays(1)}: {}}, batch{due: 104, missing: 4}, 4, 1, 0},
+		"one":                          {run(1, 5), quiet, 0, 0.3, 1},
+		"two of a day":                 {run(2, 5), quiet, 0.1, 0.9, 2},
+		"two of two days":              {run(2, 1), quiet, 0.9, 1, 2},
+		"five of a day":                {run(5, 5), quiet, 0.97, 1, 5},
+		"twelve of three days":         {run(12, 4), quiet, 0.999, 1, 12},
+		"a hundred of a late batch":    {run(100, 100), func(*tailOrder) (float64, int64, bool) { return 0.97, 50, true }, 0, 0.01, 100},
+		"no peers, or no file":         {run(9, 9), func(*tailOrder) (float64, int64, bool) { return 0, 0, false }, 0, 0, 0},
+		"where one in five is missing": {run(3, 3), func(*tailOrder) (float64, int64, bool) { return 0.2, 50, true }, 0, 0.2, 3},
 	} {
-		c := cohorts{files: tt.files, batches: map[batchKey]batch{b: tt.batch}}
-		var settled int64
-		if got := c.missingAmongPeers(b, tt.n, &settled); math.Abs(got-tt.want) > 1e-12 || settled != tt.settled {
-			t.Errorf("%s: rate %v with %d peers' orders settled, want %v and %d", name, got, settled, tt.want, tt.settled)
+		got := findTails(tt.list, tt.rate)
+		one, ok := got.of("lakala", "M1", "WECHAT", noon.Add(time.Hour*200))
+		if !ok {
+			if tt.orders > 0 {
+				t.Errorf("%s: no run", name)
+			}
+			continue
 		}
-	}
-	if rate := (batch{}).rate(); rate != 0 {
-		t.Errorf("the rate of an empty batch is %v", rate)
+		if p := one.probability(); p < tt.from || p > tt.to || one.orders != tt.orders || math.IsInf(one.odds, 0) {
+			t.Errorf("%s: %d orders, %.4f, want %d and %.2f to %.2f", name, one.orders, p, tt.orders, tt.from, tt.to)
+		}
 	}
 }
 
-// Incidents have ids that say their kind and derive from nothing but kind, scope and first order.
-func TestIncidentID(t *testing.T) {
+// A short file is missing everything behind a moment; what late batches explain as well is no short file.
+func TestCutOf(t *testing.T) {
 	t.Parallel()
-	first, second := failure(1, 0, "M1").key, failure(2, 0, "M1").key
-	id := incidentID("outage", "acquirer=lakala channel=WECHAT", first)
-	if id[:2] != "O-" || len(id) != 14 || id != incidentID("outage", "acquirer=lakala channel=WECHAT", first) {
+	order := func(n int, channel string, days, minutes int) missingOrder {
+		m := missingOrder{at: noon.AddDate(0, 0, days).Add(time.Duration(minutes) * time.Minute), merchant: fmt.Sprint("M", n%5),
+			batch: batchKey{"lakala", channel, today.AddDays(days), today.AddDays(3)}}
+		binary.BigEndian.PutUint32(m.key[:], uint32(n))
+		return m
+	}
+	// files sells an order of each channel every ten minutes of some days, and leaves out those that gone says.
+	files := func(days int, gone func(m missingOrder) bool) (missing, settled []missingOrder) {
+		n := 0
+		for d := range days {
+			for minute := 0; minute < 600; minute += 10 {
+				for _, channel := range []string{"WECHAT", "ALIPAY"} {
+					m := order(n, channel, d, minute)
+					n++
+					if gone(m) {
+						missing = append(missing, m)
+					} else {
+						settled = append(settled, m)
+					}
+				}
+			}
+		}
+		return missing, settled
+	}
+	evening := clockOf(noon.Add(8*time.Hour), time.UTC)
+	for name, tt := range map[string]struct {
+		days  int
+		gone  func(m missingOrder) bool
+		prior float64
+		short bool
+	}{
+		"the evening of one day":        {1, func(m missingOrder) bool { return clockOf(m.at, time.UTC) >= evening }, shortPrior, true},
+		"the evenings of three days":    {3, func(m missingOrder) bool { return clockOf(m.at, time.UTC) >= evening }, shortPrior, true},
+		"cut off in the last evening":   {3, func(m missingOrder) bool { return !m.at.Before(noon.AddDate(0, 0, 2).Add(5 * time.Hour)) }, shortPrior, true},
+		"one channel is late":           {1, func(m missingOrder) bool { return m.batch.channel == "ALIPAY" }, shortPrior, false},
+		"a day of three is late":        {3, func(m missingOrder) bool { return m.batch.business.Equal(today.AddDays(2)) }, shortPrior, false},
+		"all of it, as of a late batch": {1, func(missingOrder) bool { return true }, shortPrior, false},
+		"all of it, where a file lacks": {1, func(missingOrder) bool { return true }, fewerPrior, true},
+		"a channel late, evenings gone": {2, func(m missingOrder) bool { return m.batch.channel == "ALIPAY" || clockOf(m.at, time.UTC) >= evening }, shortPrior, true},
+		"stragglers all over the day":   {1, func(m missingOrder) bool { return m.key[3]%17 == 0 }, shortPrior, false},
+	} {
+		missing, settled := files(tt.days, tt.gone)
+		f := cutOf(missing, settled, tt.prior, time.UTC)
+		if (f != nil && f.probability > 0.5) != tt.short {
+			t.Errorf("%s: %+v", name, f)
+		}
+		if f != nil && tt.short {
+			for _, m := range missing {
+				if m.batch.channel == "WECHAT" && !f.leavesOut(m.at, time.UTC) {
+					t.Errorf("%s: %s is missing, and not behind the cut", name, m.at)
+				}
+			}
+		}
+	}
+}
+
+// The law of lateness is the prior until there is history, follows it then, and never says that a line cannot come any more.
+func TestLateness(t *testing.T) {
+	t.Parallel()
+	var none, exact, upTo [maxLate + 1]float64
+	prior := lawOf(none, none, 0, 0, 0.0015)
+	if prior.surviving(0) != 1 || math.Abs(prior.surviving(1)-0.45) > 0.01 || prior.surviving(3) > 0.1 || prior.surviving(99) <= 0 || math.Abs(prior.rate-0.0015) > 1e-9 {
+		t.Errorf("prior %+v", prior)
+	}
+	// An acquirer whose late lines come five files late, four thousand of a million orders.
+	for d := 5; d <= maxLate; d++ {
+		upTo[d] = 4000
+	}
+	exact[5] = 4000
+	slow := lawOf(exact, upTo, 4000, 1_000_000, 0.0015)
+	if slow.surviving(3) < 0.9 || slow.surviving(5) > 0.1 || math.Abs(slow.rate-0.004) > 0.0002 {
+		t.Errorf("slow %+v", slow)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		var exact, upTo [maxLate + 1]float64
+		sum := 0.0
+		for d := 1; d <= maxLate; d++ {
+			exact[d] = float64(rapid.IntRange(0, 500).Draw(t, "exact"))
+			sum += exact[d]
+			upTo[d] = sum
+		}
+		l := lawOf(exact, upTo, sum, sum*100, 0.0015)
+		for d := range maxLate + 1 {
+			if l.surviving(d+1) > l.surviving(d)+1e-9 || l.surviving(d) <= 0 || l.surviving(d) > 1 {
+				t.Fatalf("after %d files %v are still to come, after %d %v", d, l.surviving(d), d+1, l.surviving(d+1))
+			}
+		}
+	})
+}
+
+// An incident keeps its name as evidence grows; another one later, or elsewhere, is another one.
+func TestIncidentContinues(t *testing.T) {
+	t.Parallel()
+	at := func(kind string, hours int) *incident {
+		n := newIncident(kind, incident{acquirer: "lakala", merchant: "M1"})
+		n.begin(noon.Add(time.Duration(hours)*time.Hour), [16]byte{byte(hours + 100)})
+		return n
+	}
+	first := at(kindFrozen, 0)
+	id := incidentID(first.kind, first.scope, first.first)
+	earlier := func() []*known {
+		return []*known{{id: id, kind: kindFrozen, scope: first.scope, from: noon, to: noon.Add(48 * time.Hour), peak: 9}}
+	}
+	for name, tt := range map[string]struct {
+		n    *incident
+		same bool
+	}{
+		"the same first order":             {at(kindFrozen, 0), true},
+		"an earlier one came late":         {at(kindFrozen, -5), true},
+		"the first ones settled after all": {at(kindFrozen, 30), true},
+		"a week later":                     {at(kindFrozen, 48+7*24), false},
+		"of another kind":                  {at(kindPayoutLate, 0), false},
+		"an outage hours later":            {at(kindOutage, 51), false},
+	} {
+		e := explainer{earlier: earlier(), named: map[string]bool{}}
+		got := e.idOf(tt.n, &subject{})
+		if (got == id) != tt.same {
+			t.Errorf("%s: %s, the earlier is %s", name, got, id)
+		}
+		if tt.same && tt.n.peak != 9 {
+			t.Errorf("%s: its most orders are forgotten", name)
+		}
+	}
+	// Two that would have one name have two.
+	e := explainer{earlier: earlier(), named: map[string]bool{}}
+	if a, b := e.idOf(at(kindFrozen, 0), &subject{}), e.idOf(at(kindFrozen, 0), &subject{}); a == b {
+		t.Errorf("two incidents have the id %s", a)
+	}
+	if id[:2] != "F-" || len(id) != 14 {
 		t.Errorf("id %s", id)
-	}
-	for _, other := range []string{
-		incidentID("outage", "acquirer=lakala channel=WECHAT", second), incidentID("outage", "acquirer=lakala channel=ALIPAY", first),
-		incidentID("other", "acquirer=lakala channel=WECHAT", first),
-	} {
-		if other == id {
-			t.Errorf("another incident has the id %s as well", id)
-		}
 	}
 }
 
@@ -317,38 +439,5 @@ func TestExpectedSettleDate(t *testing.T) {
 	}
 	if got := (&subject{}).expectedSettleDate(recon.TPlus(1)); !got.IsZero() {
 		t.Errorf("without a due date: %s", got)
-	}
-}
-
-// The certainty that a row states is that of the confidence that it states.
-func TestStatedCertainty(t *testing.T) {
-	t.Parallel()
-	at, due := noon, time.Date(2026, 11, 3, 0, 0, 0, 0, time.UTC)
-	day := recon.NewDate(2026, 11, 2)
-	for odds := 1.0; odds < 40; odds += 0.01 {
-		e := explainer{
-			rules: Rules{AsOf: noon.AddDate(0, 0, 2), Zone: time.UTC, Acquirers: recon.Acquirers{}},
-			cohorts: &cohorts{
-				files:   map[fileKey]settlementFile{{"lakala", day.AddDays(1)}: {rows: 9, complete: true}},
-				batches: map[batchKey]batch{},
-				tails:   map[merchantKey]tail{{"lakala", "M1", ""}: {since: at, until: at, orders: 3, odds: odds}},
-			},
-			incidents: map[string]*incident{}, members: map[string]int64{},
-		}
-		values, err := e.values(&subject{
-			Outcome: "unsettled", Type: "SALE", Acquirer: "lakala", MerchantID: "M1", Channel: "WECHAT", POSStatus: "SUCCESS",
-			BusinessDate: day.UTC(), DueDate: &due, TxnTime: &at, HasOrder: true,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		confidence, certainty := fmt.Sprint(values[4]), fmt.Sprint(values[5])
-		var stated float64
-		if _, err := fmt.Sscan(confidence, &stated); err != nil {
-			t.Fatalf("confidence %q: %v", confidence, err)
-		}
-		if want := Certainty(stated); certainty != want {
-			t.Fatalf("at odds %.2f it states %s and %s, which is %s", odds, confidence, certainty, want)
-		}
 	}
 }

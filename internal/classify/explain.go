@@ -19,6 +19,14 @@ type Rules struct {
 	AsOf      time.Time
 	Zone      *time.Location
 	Acquirers recon.Acquirers
+	Weights   *Weights // nil for those that ship
+}
+
+func (r *Rules) weights() *Weights {
+	if r.Weights != nil {
+		return r.Weights
+	}
+	return Shipped()
 }
 
 // Evidence is one sentence for or against a cause, in both languages, with where it comes from.
@@ -27,23 +35,23 @@ type Evidence struct {
 	EN     string `json:"en"`
 	ZH     string `json:"zh"`
 	Source string `json:"source"`
+	// What it weighs for the sub-cause that is stated against the runner-up: 10 is ten to one, 20 a hundred to one.
+	Decibans int `json:"db"`
 }
 
 // Explanation is what a verdict is explained by.
 type Explanation struct {
 	SubCause   recon.SubCause // "" for outcomes that carry no cause
 	Confidence float64        // 0 … 1, of the cause
-	Incident   *incident
-	Evidence   []Evidence
-	Counter    []Evidence
-	Action     string
-	FollowUp   bool
-}
-
-// incident is one fault that explains many orders.
-type incident struct {
-	id, kind, scope string
-	from, to        time.Time
+	// The likeliest sub-cause of another cause, and how likely that cause is.
+	RunnerUp           recon.SubCause
+	RunnerUpConfidence float64
+	Features, Rates    string // what the arithmetic starts from, see Arithmetic
+	Incident           *incident
+	Evidence           []Evidence
+	Counter            []Evidence
+	Action             string
+	FollowUp           bool
 }
 
 // batchRows is how many subjects are explained between two trips to the database.
@@ -52,33 +60,9 @@ const batchRows = 5000
 // Explain writes the explanation of every flagged verdict, and the incidents that explain several, within tx. It must
 // follow match.Decide in the same transaction: it reads that one's temporary tables.
 func Explain(ctx context.Context, tx pgx.Tx, rules Rules) error {
-	c := &cohorts{}
-	e := explainer{rules: rules, cohorts: c, incidents: map[string]*incident{}, members: map[string]int64{}}
-	if err := c.findFiles(ctx, tx); err != nil {
-		return fmt.Errorf("read the file register: %w", err)
-	}
-	if err := c.findBatches(ctx, tx); err != nil {
-		return fmt.Errorf("count batches: %w", err)
-	}
-	if err := c.findTails(ctx, tx); err != nil {
-		return fmt.Errorf("find frozen merchants: %w", err)
-	}
-	var marks []mark
-	if err := eachSubject(ctx, tx, func(batch []subject) error {
-		for i := range batch {
-			s := &batch[i]
-			if suspicious(s) && !e.fileMissing(s) && !e.frozen(s) {
-				marks = append(marks, mark{key: s.Key, at: *s.TxnTime, series: seriesKey{s.Acquirer, s.Channel}, merchant: s.MerchantID,
-					terminal: s.TerminalID, unheard: s.ChannelTxns && !s.HasChannelTxn && s.POSStatus != string(recon.POSSuccess)})
-			}
-		}
-		return nil
-	}); err != nil {
-		return fmt.Errorf("read what is flagged: %w", err)
-	}
-	c.findTerminals(marks)
-	if err := c.findOutages(ctx, tx, marks); err != nil {
-		return fmt.Errorf("find outages: %w", err)
+	e := &explainer{rules: rules, incidents: map[string]*incident{}, named: map[string]bool{}}
+	if err := e.findCohorts(ctx, tx); err != nil {
+		return err
 	}
 	if err := e.readNames(ctx, tx); err != nil {
 		return fmt.Errorf("read candidates: %w", err)
@@ -86,19 +70,130 @@ func Explain(ctx context.Context, tx pgx.Tx, rules Rules) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM explanation`); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM incident`); err != nil {
-		return err
-	}
 	if err := eachSubject(ctx, tx, func(batch []subject) error {
 		_, err := tx.CopyFrom(ctx, pgx.Identifier{"explanation"},
 			[]string{"order_key", "episode", "cause", "sub_cause", "confidence", "certainty", "incident_id", "evidence",
-				"counter_evidence", "action", "needs_follow_up"},
+				"counter_evidence", "action", "needs_follow_up", "runner_up", "features", "rates", "weights"},
 			pgx.CopyFromSlice(len(batch), func(i int) ([]any, error) { return e.values(&batch[i]) }))
 		return err
 	}); err != nil {
 		return fmt.Errorf("store explanations: %w", err)
 	}
-	return e.storeIncidents(ctx, tx)
+	if err := e.storeWeights(ctx, tx); err != nil {
+		return fmt.Errorf("store the weights: %w", err)
+	}
+	if err := e.storeIncidents(ctx, tx); err != nil {
+		return fmt.Errorf("store incidents: %w", err)
+	}
+	return nil
+}
+
+// findCohorts finds what orders share, each step on what the ones before have explained: files, batches and runs of merchants
+// first, then outages and faults among what is left, then the runs again without what outages took.
+func (e *explainer) findCohorts(ctx context.Context, tx pgx.Tx) error {
+	var err error
+	if e.register, err = readRegister(ctx, tx); err != nil {
+		return fmt.Errorf("read the file register: %w", err)
+	}
+	if e.late, err = readLateness(ctx, tx, recon.DateOf(e.rules.AsOf, e.rules.Zone), e.register, e.rules.weights()); err != nil {
+		return fmt.Errorf("learn how late lines come: %w", err)
+	}
+	if e.habits, err = readHabits(ctx, tx, recon.DateOf(e.rules.AsOf, e.rules.Zone), e.rules.weights()); err != nil {
+		return fmt.Errorf("read the habits of logs: %w", err)
+	}
+	if e.batches, err = readBatches(ctx, tx); err != nil {
+		return fmt.Errorf("count batches: %w", err)
+	}
+	if e.payouts, err = readPayouts(ctx, tx); err != nil {
+		return fmt.Errorf("count payouts: %w", err)
+	}
+	if e.twins, err = findTwins(ctx, tx); err != nil {
+		return fmt.Errorf("find twins: %w", err)
+	}
+	missing, err := e.readMissing(ctx, tx)
+	if err != nil {
+		return fmt.Errorf("read orders without a line: %w", err)
+	}
+	if e.short, err = findShortFiles(ctx, tx, e.register, missing, e.rules.Zone); err != nil {
+		return fmt.Errorf("find short files: %w", err)
+	}
+	runs, err := readTails(ctx, tx)
+	if err != nil {
+		return fmt.Errorf("read the runs of merchants: %w", err)
+	}
+	e.tails = findTails(runs, e.background)
+	var marks []mark
+	if err := eachSubject(ctx, tx, func(batch []subject) error {
+		for i := range batch {
+			s := &batch[i]
+			if m, ok := e.mark(s); ok {
+				marks = append(marks, m)
+			}
+			e.begin(s)
+		}
+		return nil
+	}); err != nil {
+		return fmt.Errorf("read what is flagged: %w", err)
+	}
+	if e.terminals, err = findTerminals(ctx, tx, marks); err != nil {
+		return fmt.Errorf("find faults of terminals: %w", err)
+	}
+	if e.outages, err = findOutages(ctx, tx, marks); err != nil {
+		return fmt.Errorf("find outages: %w", err)
+	}
+	e.tails = findTails(runs, e.background)
+	for k, t := range e.tails {
+		if t.odds > 1 {
+			e.frozenIncident(k.acquirer, k.merchant).begin(t.since, t.first)
+		}
+	}
+	earlier, err := readIncidents(ctx, tx, e.rules.AsOf)
+	if err != nil {
+		return fmt.Errorf("read earlier incidents: %w", err)
+	}
+	e.earlier = earlier
+	return nil
+}
+
+// background is how likely an order's line is missing without a freeze of its merchant.
+func (e *explainer) background(o *tailOrder) (rate float64, settled int64, ok bool) {
+	rate, settled, ok = e.batches.missingElsewhere(o.batch, o.who)
+	if !ok {
+		return 0, 0, false
+	}
+	date, here := e.register.of(o.batch.acquirer, o.batch.due, o.batch.business)
+	if !here {
+		// A T+0 order is due the day after its file; of another the file has not come, which says nothing.
+		if date = o.batch.due.AddDays(-1); e.register.files[fileKey{o.batch.acquirer, date}] == 0 {
+			return 0, 0, false
+		}
+	}
+	if f := e.short[fileKey{o.batch.acquirer, date}]; f != nil && f.leavesOut(o.at, e.rules.Zone) {
+		rate = max(rate, f.probability)
+	}
+	if late := e.batches.lateFor(o.batch, o.who); late.probability > 0 {
+		rate = max(rate, late.probability*late.rate)
+	}
+	if w, ok := outageAt(e.outages, seriesKey{o.batch.acquirer, o.batch.channel}, o.at); ok {
+		rate = max(rate, w.probability*w.inside)
+	}
+	return min(rate, 1), settled, true
+}
+
+// begin notes an order that its own rows make part of an incident, for the incident's first order names it.
+func (e *explainer) begin(s *subject) {
+	if !s.outcome().CarriesCause() || s.settlementValue() == "none" && s.TxnTime == nil {
+		return
+	}
+	n := e.infer(s)
+	for _, x := range n.shifts {
+		if x.incident != nil {
+			x.incident.begin(s.at(), s.Key)
+		}
+	}
+	if i := e.reasonIncident(s, recon.SubCauses[n.sub]); i != nil {
+		i.begin(s.at(), s.Key)
+	}
 }
 
 // eachSubject hands over all subjects, a batch at a time. A cursor keeps memory bounded however much is open.
@@ -138,10 +233,20 @@ func eachSubject(ctx context.Context, tx pgx.Tx, do func([]subject) error) error
 // explainer explains one subject after the other.
 type explainer struct {
 	rules     Rules
-	cohorts   *cohorts
+	register  *register
+	late      *lateness
+	habits    map[string]habit
+	batches   batches
+	payouts   map[payoutDay]*payoutCounts
+	twins     map[[16]byte]twin
+	short     map[fileKey]*shortFile
+	tails     tails
+	outages   []window
+	terminals map[terminalKey][]fault
 	names     map[nameKey][]Evidence // candidates and siblings of verdicts that have some
 	incidents map[string]*incident
-	members   map[string]int64
+	earlier   []*known
+	named     map[string]bool // ids of this run
 }
 
 type nameKey struct {
@@ -160,18 +265,20 @@ func (e *explainer) values(s *subject) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var cause, sub, confidence, certainty, incidentID any
+	var cause, sub, confidence, certainty, incidentID, runnerUp, features, rates, weights any
 	if x.SubCause != "" {
 		cause, sub = string(x.SubCause.Cause()), string(x.SubCause)
 		confidence = decimal.NewFromFloat(x.Confidence).Round(2)
 		certainty = Certainty(x.Confidence)
+		runnerUp, features, rates, weights = string(x.RunnerUp), x.Features, x.Rates, e.rules.weights().Version
 	}
 	if x.Incident != nil {
-		incidentID = x.Incident.id
-		e.incidents[x.Incident.id] = x.Incident
-		e.members[x.Incident.id]++
+		incidentID = e.idOf(x.Incident, s)
+		if err := x.Incident.add(s); err != nil {
+			return nil, err
+		}
 	}
-	return []any{s.Key, s.Episode, cause, sub, confidence, certainty, incidentID, evidence, counter, x.Action, x.FollowUp}, nil
+	return []any{s.Key, s.Episode, cause, sub, confidence, certainty, incidentID, evidence, counter, x.Action, x.FollowUp, runnerUp, features, rates, weights}, nil
 }
 
 func orEmpty(list []Evidence) []Evidence {
@@ -181,31 +288,33 @@ func orEmpty(list []Evidence) []Evidence {
 	return list
 }
 
+// The bands of certainty.
+const (
+	highFrom   = 0.85
+	mediumFrom = 0.65
+)
+
 // Certainty is the band that a person reads instead of a number: high from 0.85, low under 0.65.
 func Certainty(confidence float64) string {
 	switch {
-	case confidence >= 0.85:
+	case confidence >= highFrom:
 		return "high"
-	case confidence >= 0.65:
+	case confidence >= mediumFrom:
 		return "medium"
 	default:
 		return "low"
 	}
 }
 
-// storeIncidents writes the incidents that this run's explanations belong to.
-func (e *explainer) storeIncidents(ctx context.Context, tx pgx.Tx) error {
-	ids := sortedKeys(e.incidents)
-	_, err := tx.CopyFrom(ctx, pgx.Identifier{"incident"},
-		[]string{"incident_id", "kind", "scope", "started_at", "ended_at", "orders"},
-		pgx.CopyFromSlice(len(ids), func(i int) ([]any, error) {
-			n := e.incidents[ids[i]]
-			return []any{n.id, n.kind, n.scope, n.from, n.to, e.members[n.id]}, nil
-		}))
-	if err != nil {
-		return fmt.Errorf("store incidents: %w", err)
-	}
-	return nil
+// storeWeights keeps the weights that verdicts were made by, once: so that the arithmetic of a verdict can be done again when
+// they have changed.
+func (e *explainer) storeWeights(ctx context.Context, tx pgx.Tx) error {
+	w := e.rules.weights()
+	_, err := tx.Exec(ctx, `
+		INSERT INTO weights (version, text)
+		VALUES ($1, $2)
+		ON CONFLICT DO NOTHING`, w.Version, string(w.Text))
+	return err
 }
 
 // readNames reads, for verdicts that have candidates or a sibling at another merchant, whom they name.
@@ -242,16 +351,16 @@ func (e *explainer) readNames(ctx context.Context, tx pgx.Tx) error {
 	)
 	_, err = pgx.ForEachRow(rows, []any{&kind, &o.key, &o.episode, &l.key, &l.episode, &oID, &oMerchant, &oSource, &lID, &lMerchant, &lSource}, func() error {
 		if kind == "candidate" {
-			add(o, Evidence{"match", "settlement line " + lID + " may belong to it, but is not the only candidate",
-				"结算明细 " + lID + " 可能属于本单，但不是唯一候选", lSource})
-			add(l, Evidence{"match", "order " + oID + " may belong to it, but is not the only candidate",
-				"订单 " + oID + " 可能对应本明细，但不是唯一候选", oSource})
+			add(o, said("match", "settlement line "+lID+" may belong to it, but is not the only candidate",
+				"结算明细 "+lID+" 可能属于本单，但不是唯一候选", lSource))
+			add(l, said("match", "order "+oID+" may belong to it, but is not the only candidate",
+				"订单 "+oID+" 可能对应本明细，但不是唯一候选", oSource))
 			return nil
 		}
-		add(o, Evidence{"match", fmt.Sprintf("a settlement line with this order id names merchant %s, not %s", lMerchant, oMerchant),
-			fmt.Sprintf("同一订单号的结算明细记在商户 %s，而非 %s", lMerchant, oMerchant), lSource})
-		add(l, Evidence{"match", fmt.Sprintf("an order with this id belongs to merchant %s, not %s", oMerchant, lMerchant),
-			fmt.Sprintf("同一订单号的订单属于商户 %s，而非 %s", oMerchant, lMerchant), oSource})
+		add(o, said("match", fmt.Sprintf("a settlement line with this order id names merchant %s, not %s", lMerchant, oMerchant),
+			fmt.Sprintf("同一订单号的结算明细记在商户 %s，而非 %s", lMerchant, oMerchant), lSource))
+		add(l, said("match", fmt.Sprintf("an order with this id belongs to merchant %s, not %s", oMerchant, lMerchant),
+			fmt.Sprintf("同一订单号的订单属于商户 %s，而非 %s", oMerchant, lMerchant), oSource))
 		return nil
 	})
 	if err != nil {
@@ -276,11 +385,11 @@ func (e *explainer) readReplaced(ctx context.Context, tx pgx.Tx, add func(nameKe
 		return err
 	}
 	var (
-		k                nameKey
-		said, source, by string
+		k               nameKey
+		had, source, by string
 	)
-	_, err = pgx.ForEachRow(rows, []any{&k.key, &k.episode, &said, &source, &by}, func() error {
-		add(k, Evidence{"file", "a file that " + by + " replaced had it as " + said, "被 " + by + " 替换的文件中记为 " + said, source})
+	_, err = pgx.ForEachRow(rows, []any{&k.key, &k.episode, &had, &source, &by}, func() error {
+		add(k, said("file", "a file that "+by+" replaced had it as "+had, "被 "+by+" 替换的文件中记为 "+had, source))
 		return nil
 	})
 	return err

@@ -3,6 +3,7 @@ package classify
 import (
 	"time"
 
+	"github.com/posrecon/posrecon/internal/codes"
 	"github.com/posrecon/posrecon/internal/recon"
 )
 
@@ -44,6 +45,7 @@ type subject struct {
 	LastPayoutID    string // of the newest payout in the chain
 	PayoutCode      string
 	PayoutReason    string
+	PayoutDate      *time.Time
 	POSSource       string // file:line
 	SettleSource    string
 	PayoutSource    string
@@ -75,7 +77,7 @@ const subjectsSQL = `
 	       COALESCE(sm.reason_code, s.reason_code, ''),
 	       COALESCE(sm.reason, s.reason, ''),
 	       COALESCE(sm.payout_id, s.payout_id, ''),
-	       COALESCE(y.last_id, ''), COALESCE(y.reason_code, ''), COALESCE(y.reason, ''),
+	       COALESCE(y.last_id, ''), COALESCE(y.reason_code, ''), COALESCE(y.reason, ''), y.payout_date,
 	       COALESCE(pf.name || ':' || p.line, ''),
 	       COALESCE(sf.name || ':' || s.line, ''),
 	       COALESCE(yf.name || ':' || y.line, ''),
@@ -106,7 +108,7 @@ func (s *subject) scan() []any {
 		&s.HasOrder, &s.DuplicatePOS, &s.SettledLines,
 		&s.POSStatus, &s.SettleStatus, &s.PayoutStatus,
 		&s.OrderID, &s.Amount, &s.SettledAmount, &s.ResponseCode, &s.ResponseMessage, &s.HasChannelTxn, &s.HasCallback,
-		&s.Voided, &s.Cycle, &s.ReasonCode, &s.Reason, &s.PayoutID, &s.LastPayoutID, &s.PayoutCode, &s.PayoutReason,
+		&s.Voided, &s.Cycle, &s.ReasonCode, &s.Reason, &s.PayoutID, &s.LastPayoutID, &s.PayoutCode, &s.PayoutReason, &s.PayoutDate,
 		&s.POSSource, &s.SettleSource, &s.PayoutSource,
 		&s.POSHistory, &s.POSDiffers, &s.SettleHistory, &s.SettleDiffers,
 		&s.Codes, &s.Callbacks, &s.ChannelTxns,
@@ -115,9 +117,6 @@ func (s *subject) scan() []any {
 
 // outcome returns the verdict's outcome as the noun it is.
 func (s *subject) outcome() recon.Outcome { return recon.Outcome(s.Outcome) }
-
-// code is what the POS's response code says.
-func (s *subject) code() posCode { return lookUp(s.ResponseCode, s.Acquirer, s.Channel) }
 
 // nothingOwed reports whether the POS itself says that no money is due.
 func (s *subject) nothingOwed() bool {
@@ -150,4 +149,29 @@ func (s *subject) expectedSettleDate(cycle recon.Cycle) recon.Date {
 		return due.AddDays(-1)
 	}
 	return due
+}
+
+// noResult reports whether the POS does not know how the payment went, or knows that the request did not get through.
+func (s *subject) noResult() bool {
+	switch recon.POSStatus(s.POSStatus) {
+	case recon.POSUnknown, recon.POSPending:
+		return true
+	case recon.POSFailed:
+		class := s.code().class
+		return class == codes.System || class == codes.Network
+	}
+	return false
+}
+
+// batch is what the order's acquirer settles with it.
+func (s *subject) batch() batchKey {
+	return batchKey{s.Acquirer, s.Channel, recon.DateFromUTC(s.BusinessDate), dateOrZero(s.DueDate)}
+}
+
+// at is when an order was sold, or where no time is known the beginning of its business date.
+func (s *subject) at() time.Time {
+	if s.TxnTime != nil {
+		return *s.TxnTime
+	}
+	return s.BusinessDate
 }

@@ -179,6 +179,8 @@ var statusWord = regexp.MustCompile(`\b(SUCCESS|FAILED|CLOSED|REVERSED|PENDING|U
 var sourceWords = map[string]string{
 	"settlement files": "结算文件", "file register": "文件登记", "due date": "应到账日", "rule": "规则", "cohort: merchant": "同商户订单",
 	"cohort: acquirer × channel × business date": "同机构同渠道同账期", "cohort: channel × window": "同渠道同时段", "cohort: terminal": "同终端订单",
+	"weights": "权重表", "cohort: payouts of the day": "当日划款", "history of the acquirer's late lines": "该机构历史迟到情况",
+	"file register; cohort: settlement file": "文件登记、同文件订单",
 }
 
 // sentences joins evidence into one cell: each sentence with its source.

@@ -1,0 +1,81 @@
+package classify
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/posrecon/posrecon/internal/recon"
+)
+
+// habit is how often the logs of an acquirer's tills lack, of payments that went well, what a lost one lacks too. Where one in
+// ten callbacks is never recorded, a missing one says little.
+type habit struct{ silent, lacks float64 }
+
+// habitDays are the business dates that habits are read from: enough orders to know a share, few enough to cost nothing.
+const habitDays = 2
+
+// habitOrders is how many orders the shipped weights are worth against what is seen.
+const habitOrders = 100
+
+// readHabits reads the habits of the logs of the last business dates, by acquirer.
+func readHabits(ctx context.Context, tx pgx.Tx, asOf recon.Date, w *Weights) (map[string]habit, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT p.acquirer, count(*), count(p.callback_time), count(p.channel_txn_id)
+		  FROM pos_row AS p
+		  JOIN file AS f USING (file_id)
+		 WHERE p.business_date BETWEEN $1 AND $2
+		   AND p.status = 'SUCCESS'
+		   AND p.type = 'SALE'
+		   AND f.has_callbacks
+		 GROUP BY p.acquirer`, asOf.AddDays(-habitDays).UTC(), asOf.AddDays(-1).UTC())
+	if err != nil {
+		return nil, err
+	}
+	silent := w.values["callback"]["silent"][systemDelay]
+	lacks := w.values["channel_txn"]["lacks"][systemDelay]
+	found := map[string]habit{}
+	var (
+		acquirer          string
+		all, heard, given int64
+	)
+	_, err = pgx.ForEachRow(rows, []any{&acquirer, &all, &heard, &given}, func() error {
+		n := float64(all) + habitOrders
+		found[acquirer] = habit{asStored((float64(all-heard) + silent*habitOrders) / n), asStored((float64(all-given) + lacks*habitOrders) / n)}
+		return nil
+	})
+	return found, err
+}
+
+// taken are the sub-causes whose payment went well: their logs look as the acquirer's ordinary ones do.
+var taken = func() [subs]bool {
+	var t [subs]bool
+	for _, sub := range []recon.SubCause{recon.FileLate, recon.SystemDelay, recon.PayoutLate, recon.AccountFrozen, recon.AccountAbnormal, recon.InsufficientBalance} {
+		t[indexOf(sub)] = true
+	}
+	return t
+}()
+
+// apply puts a habit in place of what the weights say of payments that went well.
+func (h habit) apply(f feature, p *perSub) *perSub {
+	var share float64
+	switch f {
+	case feature{"callback", "silent"}:
+		share = h.silent
+	case feature{"callback", "heard"}:
+		share = 1 - h.silent
+	case feature{"channel_txn", "lacks"}:
+		share = h.lacks
+	case feature{"channel_txn", "has"}:
+		share = 1 - h.lacks
+	default:
+		return p
+	}
+	out := *p
+	for j := range out {
+		if taken[j] {
+			out[j] = share
+		}
+	}
+	return &out
+}

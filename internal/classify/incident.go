@@ -1,0 +1,265 @@
+package classify
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/shopspring/decimal"
+
+	"github.com/posrecon/posrecon/internal/recon"
+)
+
+// The kinds of incidents: what many orders share.
+const (
+	kindFileLate   = "file-late"
+	kindFileShort  = "file-short"
+	kindBatchLate  = "batch-late"
+	kindPayoutLate = "payout-late"
+	kindOutage     = "outage"
+	kindTerminal   = "terminal-network"
+	kindFrozen     = "frozen-account"
+)
+
+// incident is one fault that explains many orders.
+type incident struct {
+	id, kind    string
+	scope       string // key=value pairs
+	acquirer    string // "" for all
+	channel     string
+	merchant    string
+	terminal    string
+	payoutSays  string     // the reason that late payouts share
+	on          recon.Date // the settle or business date that it is of, zero for none
+	from, to    time.Time
+	first       [16]byte
+	firstAt     time.Time
+	orders      int64
+	peak        int64 // of earlier runs
+	merchants   map[string]bool
+	amounts     map[string]decimal.Decimal // yuan at stake by currency
+	probability float64
+	inside      float64 // share of orders that failed or are missing, in it and outside it without its own merchant
+	outside     float64
+	compared    bool // the shares are known
+}
+
+// newIncident derives everything that names an incident from what it is.
+func newIncident(kind string, n incident) *incident {
+	n.kind = kind
+	var parts []string
+	add := func(key, value string) {
+		if value != "" {
+			parts = append(parts, key+"="+value)
+		}
+	}
+	add("acquirer", cmp.Or(n.acquirer, "*"))
+	add("channel", n.channel)
+	add("merchant", n.merchant)
+	add("terminal", n.terminal)
+	add("payout_reason", n.payoutSays)
+	if !n.on.IsZero() {
+		add("date", n.on.String())
+	}
+	n.scope = strings.Join(parts, " ")
+	n.merchants, n.amounts = map[string]bool{}, map[string]decimal.Decimal{}
+	return &n
+}
+
+// maxIncidentMerchants bounds the merchants that one incident remembers by name, to count them.
+const maxIncidentMerchants = 100_000
+
+// add counts an order as part of an incident.
+func (n *incident) add(s *subject) error {
+	at := s.at()
+	if n.orders == 0 || at.Before(n.from) {
+		n.from = at
+	}
+	if at.After(n.to) {
+		n.to = at
+	}
+	n.orders++
+	if len(n.merchants) < maxIncidentMerchants {
+		n.merchants[s.MerchantID] = true
+	}
+	amount, err := decimal.NewFromString(s.Amount)
+	if err != nil {
+		return fmt.Errorf("amount %q: %w", s.Amount, err)
+	}
+	n.amounts[s.Currency] = n.amounts[s.Currency].Add(amount.Abs())
+	return nil
+}
+
+// begin takes an order that may be the first of an incident.
+func (n *incident) begin(at time.Time, key [16]byte) {
+	if n.firstAt.IsZero() || at.Before(n.firstAt) || at.Equal(n.firstAt) && slices.Compare(key[:], n.first[:]) < 0 {
+		n.first, n.firstAt, n.from, n.to = key, at, at, at
+	}
+}
+
+// incidentID derives an incident's id from its kind, its scope and its first order, never from a sequence or a clock.
+func incidentID(kind, scope string, first [16]byte) string {
+	key := recon.NewOrderKey(kind, scope, "", hex.EncodeToString(first[:]), "", zero)
+	return fmt.Sprintf("%s-%s", strings.ToUpper(kind[:1]), hex.EncodeToString(key[:6]))
+}
+
+// known is an incident as the last run of an earlier night left it.
+type known struct {
+	id, kind, scope string
+	from, to        time.Time
+	peak            int64
+	live            bool // an incident of this run continues it
+}
+
+// readIncidents reads the incidents of earlier nights. What runs of this night have said before counts for nothing: the files
+// of a night may come in any order.
+func readIncidents(ctx context.Context, tx pgx.Tx, asOf time.Time) ([]*known, error) {
+	rows, err := tx.Query(ctx, `
+		WITH last AS (
+		    SELECT DISTINCT ON (incident_id) *
+		      FROM incident
+		     WHERE as_of < $1
+		     ORDER BY incident_id, as_of DESC
+		)
+		SELECT incident_id, kind, scope, started_at, ended_at, peak_orders
+		  FROM last
+		 ORDER BY started_at, incident_id`, asOf)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (*known, error) {
+		var k known
+		err := row.Scan(&k.id, &k.kind, &k.scope, &k.from, &k.to, &k.peak)
+		return &k, err
+	})
+}
+
+// sameAfter is how long after an incident's last order one of the same kind and scope is still the same: a long weekend.
+const sameAfter = 4 * 24 * time.Hour
+
+// continues returns the earlier incident that n is the continuation of: one of the same kind and scope whose span n's meets.
+// Evidence that grows, an order that is explained otherwise after all, a log that comes late: none of it makes another
+// incident.
+func (n *incident) continues(earlier []*known) *known {
+	for _, k := range earlier {
+		if k.live || k.kind != n.kind || k.scope != n.scope {
+			continue
+		}
+		near := sameAfter
+		if n.kind == kindOutage || n.kind == kindTerminal {
+			near = time.Hour // two outages of a day are two
+		}
+		if !n.from.After(k.to.Add(near)) && !n.to.Before(k.from.Add(-near)) {
+			return k
+		}
+	}
+	return nil
+}
+
+// idOf returns an incident's id: that of the earlier incident that it continues, else a new one.
+func (e *explainer) idOf(n *incident, s *subject) string {
+	if n.id == "" {
+		if n.firstAt.IsZero() {
+			n.begin(s.at(), s.Key) // what later steps found; subjects come in the order of their keys
+		}
+		n.id = incidentID(n.kind, n.scope, n.first)
+		k := n.continues(e.earlier)
+		for _, same := range e.earlier {
+			if same.id == n.id && !same.live {
+				k = same
+			}
+		}
+		if k != nil {
+			n.id, n.peak, k.live = k.id, k.peak, true
+		}
+		for e.named[n.id] {
+			// An outage that was one and is two now: the other half has the name.
+			n.id = incidentID(n.kind, n.scope+" beside "+n.id, n.first)
+		}
+		e.named[n.id] = true
+	}
+	return n.id
+}
+
+// storeIncidents writes the incidents that this run's explanations belong to, as this night's.
+func (e *explainer) storeIncidents(ctx context.Context, tx pgx.Tx) error {
+	var live []*incident
+	for _, n := range e.incidents {
+		if n.orders > 0 {
+			live = append(live, n)
+		}
+	}
+	slices.SortFunc(live, func(a, b *incident) int { return cmp.Compare(a.id, b.id) })
+	if _, err := tx.Exec(ctx, `
+		DELETE FROM incident
+		 WHERE as_of >= $1`, e.rules.AsOf); err != nil {
+		return err
+	}
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{"incident"},
+		[]string{"incident_id", "as_of", "kind", "scope", "acquirer", "channel", "merchant_id", "terminal_id", "started_at", "ended_at",
+			"orders", "peak_orders", "merchants", "amounts", "probability", "rate_inside", "rate_outside", "status", "summary_en", "summary_zh"},
+		pgx.CopyFromSlice(len(live), func(i int) ([]any, error) { return live[i].row(e.rules.AsOf, e.rules.Zone) }))
+	return err
+}
+
+// row returns the row of table incident.
+func (n *incident) row(asOf time.Time, zone *time.Location) ([]any, error) {
+	amounts, err := json.Marshal(n.amounts)
+	if err != nil {
+		return nil, err
+	}
+	status := "open"
+	if n.orders < n.peak {
+		status = "recovering"
+	}
+	var inside, outside any
+	if n.compared {
+		inside, outside = decimal.NewFromFloat(n.inside).Round(4), decimal.NewFromFloat(n.outside).Round(4)
+	}
+	en, zh := n.summary(zone)
+	return []any{n.id, asOf, n.kind, n.scope, n.acquirer, n.channel, n.merchant, n.terminal, n.from, n.to, n.orders, max(n.peak, n.orders),
+		int64(len(n.merchants)), amounts, decimal.NewFromFloat(certainNumbers(n.probability)).Round(3), inside, outside, status, en, zh}, nil
+}
+
+// summary is what can be sent to the acquirer as it is.
+func (n *incident) summary(zone *time.Location) (en, zh string) {
+	from, to := n.from.In(zone).Format("2006-01-02 15:04"), n.to.In(zone).Format("2006-01-02 15:04")
+	money := make([]string, 0, len(n.amounts))
+	for _, currency := range slices.Sorted(maps.Keys(n.amounts)) {
+		money = append(money, n.amounts[currency].StringFixed(2)+" "+currency)
+	}
+	sum := strings.Join(money, ", ")
+	where, whereZH := cmp.Or(n.acquirer, "all acquirers"), cmp.Or(n.acquirer, "各收单机构")
+	channel, channelZH := cmp.Or(n.channel, "all channels"), cmp.Or(n.channel, "全部渠道")
+	count := fmt.Sprintf("%d orders of %d merchants, %s", n.orders, len(n.merchants), sum)
+	countZH := fmt.Sprintf("涉及 %d 家商户 %d 笔订单，金额 %s", len(n.merchants), n.orders, sum)
+	switch n.kind {
+	case kindFileLate:
+		return fmt.Sprintf("The settlement file of %s for %s has not arrived: %s.", where, n.on, count),
+			fmt.Sprintf("%s %s 的结算文件未到：%s。", whereZH, n.on, countZH)
+	case kindFileShort:
+		return fmt.Sprintf("The settlement file of %s for %s is short: %s are not in it, sold from %s to %s.", where, n.on, count, from, to),
+			fmt.Sprintf("%s %s 的结算文件不完整：%s 未在文件中（交易时间 %s 至 %s）。", whereZH, n.on, countZH, from, to)
+	case kindBatchLate:
+		return fmt.Sprintf("%s of %s, business date %s, has not been settled although the file is there: %s.", channel, where, n.on, count),
+			fmt.Sprintf("%s %s 账期 %s 整批未结算，而结算文件已到：%s。", whereZH, channelZH, n.on, countZH)
+	case kindPayoutLate:
+		return fmt.Sprintf("Payouts of %s are late (%s): %s.", where, n.payoutSays, count),
+			fmt.Sprintf("%s 出款延迟（%s）：%s。", whereZH, n.payoutSays, countZH)
+	case kindOutage:
+		return fmt.Sprintf("%s at %s failed between %s and %s: %s. In it %s of the payments failed, elsewhere %s.", channel, where, from, to, count, percent(n.inside), percent(n.outside)),
+			fmt.Sprintf("%s %s 在 %s 至 %s 间异常：%s。期间失败率 %s，其余时段 %s。", whereZH, channelZH, from, to, countZH, percent(n.inside), percent(n.outside))
+	case kindTerminal:
+		return fmt.Sprintf("Terminal %s of merchant %s had no network between %s and %s: %s.", n.terminal, n.merchant, from, to, count),
+			fmt.Sprintf("商户 %s 终端 %s 在 %s 至 %s 间无网络：%s。", n.merchant, n.terminal, from, to, countZH)
+	}
+	return fmt.Sprintf("Nothing of merchant %s at %s has been paid since %s: %s.", n.merchant, where, from, count),
+		fmt.Sprintf("商户 %s（%s）自 %s 起资金未到：%s。", n.merchant, whereZH, from, countZH)
+}
