@@ -34,6 +34,7 @@ var mayImport = map[string][]string{
 	"internal/check":            {"internal/match", "internal/classify"},
 	"internal/schedule":         {},
 	"internal/simulate":         {"internal/recon", "internal/calendar"},
+	"internal/evaluate":         {"internal/recon", "internal/postgres", "internal/pipeline", "internal/simulate"},
 	"internal/testdb":           {"internal/postgres", "internal/postgres/private", "migrations"},
 	"internal/pipeline": {"internal/recon", "internal/calendar", "internal/config", "internal/postgres", "internal/profile", "internal/ingest",
 		"internal/match", "internal/classify", "internal/cases", "internal/export"},

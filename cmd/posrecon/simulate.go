@@ -17,18 +17,35 @@ func newSimulate(a *app) *cobra.Command {
 		plan, start    string
 		seed           uint64
 		orders, nights int
+		judge          bool
+		worlds         int
+		family         string
 	)
 	cmd := &cobra.Command{
-		Use:   "simulate DIR",
+		Use:   "simulate [DIR]",
 		Short: "Write a labelled world of any size",
 		Long: `Writes POS logs, settlement files and payouts of several nights into DIR/NN/inbox, the instant of each night's run into
-DIR/NN/as_of and what is true of every order then into DIR/NN/truth.csv. The same options give the same bytes.
+DIR/NN/as_of, what is true of every order then into DIR/NN/truth.csv, and of its faults, with the evidence that they leave, into
+DIR/NN/incidents.csv. The same options give the same bytes.
 
 Plans: quiet (only what always happens), mixed (a random combination of faults by --seed), demo (the shipped world),
-bulk (one night of --orders orders, for measuring speed).`,
-		Example: "  posrecon simulate --plan mixed --seed 7 ./world\n  posrecon simulate --plan bulk --orders 1000000 ./million",
-		Args:    cobra.ExactArgs(1),
+bulk (one night of --orders orders, for measuring speed).
+
+With --evaluate nothing is kept: worlds of every family are run through the whole job, in a database of their own beside the
+configured one, and what is stated is compared with what is true. Held-out families were never looked at while the weights were
+chosen. Beside each figure stand plain rules that look at one order alone, and the most frequent cause.`,
+		Example: "  posrecon simulate --plan mixed --seed 7 ./world\n  posrecon simulate --plan bulk --orders 1000000 ./million\n  posrecon simulate --evaluate --worlds 5",
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if judge {
+				if len(args) > 0 || worlds < 1 {
+					return usagef("--evaluate keeps nothing, so it takes no DIR, and --worlds is 1 or more")
+				}
+				return a.evaluate(cmd.Context(), family, worlds)
+			}
+			if len(args) == 0 {
+				return usagef("where to? say posrecon simulate DIR")
+			}
 			var opt simulate.Options
 			switch plan {
 			case "quiet":
@@ -90,6 +107,9 @@ bulk (one night of --orders orders, for measuring speed).`,
 	f.Uint64Var(&seed, "seed", 1, "`NUMBER` from which everything random is drawn")
 	f.IntVar(&orders, "orders", 0, "orders a day (default the plan's)")
 	f.IntVar(&nights, "nights", 0, "nights (default the plan's)")
+	f.BoolVar(&judge, "evaluate", false, "judge the explanations on worlds of every family, and keep nothing")
+	f.IntVar(&worlds, "worlds", 5, "`NUMBER` of worlds of each family, with --evaluate")
+	f.StringVar(&family, "family", "", "only the families whose name holds `TEXT`, with --evaluate")
 	f.StringVar(&start, "start", "", "first trading `DATE` (default the plan's)")
 	return cmd
 }

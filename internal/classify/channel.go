@@ -45,7 +45,7 @@ const (
 	outageMarks     = 4                // failures that can be an outage
 	outageMerchants = 3                // of so many merchants: less is theirs
 	outageGap       = 45 * time.Minute // between two failures of one outage
-	outagePrior     = -9.0             // log-odds of an outage in a stretch that was looked for
+	outagePrior     = -13.0            // log-odds of an outage in a stretch that was looked for
 	outageFloor     = 0.10             // share of failing payments below which nobody would speak of an outage
 	outageExcess    = 4.0              // and how many times the share outside
 	quietFloor      = 0.002            // no failure is rarer than this on a quiet day
@@ -219,7 +219,7 @@ func scanScope(scope seriesKey, list []mark, totals map[int64]int64) []window {
 		}
 		floor = max(quietFloor, 0.3*float64(bad)/float64(max(total-in, 1)))
 	}
-	spread := dispersion(known, totals, windows)
+	together := bunching(known, totals, windows)
 	var found []window
 	for _, w := range windows {
 		var bad int64
@@ -230,7 +230,7 @@ func scanScope(scope seriesKey, list []mark, totals map[int64]int64) []window {
 		}
 		w.outside = float64(bad) / float64(max(total-w.total, 1))
 		w.inside = float64(w.bad) / float64(w.total)
-		w.score /= spread
+		w.score /= 1 + float64(w.total-1)*together
 		w.probability = logistic(w.score + outagePrior)
 		if w.inside >= max(outageFloor, outageExcess*w.outside) && w.probability > 0.5 {
 			found = append(found, w)
@@ -239,9 +239,10 @@ func scanScope(scope seriesKey, list []mark, totals map[int64]int64) []window {
 	return found
 }
 
-// dispersion is how much more the number of failures per half hour varies than it would by chance alone: failures come in
-// bunches on quiet days, too (practice §4.4), and what a window scores is worth that much less. Windows are left out.
-func dispersion(list []mark, totals map[int64]int64, windows []window) float64 {
+// bunching is the correlation of failures within a half hour: they come in bunches on quiet days, too (practice §4.4). Of n
+// payments together it makes the number of failures vary 1 + (n-1)ρ times as much as chance alone does, and what a window
+// scores is worth that much less. Windows are left out of what it is measured on.
+func bunching(list []mark, totals map[int64]int64, windows []window) float64 {
 	const half = 30
 	type bin struct{ bad, all float64 }
 	bins := map[int64]*bin{}
@@ -270,7 +271,7 @@ func dispersion(list []mark, totals map[int64]int64, windows []window) float64 {
 		}
 	}
 	if bad == 0 || all == 0 {
-		return 1
+		return usualBunching
 	}
 	rate := min(bad/all, 0.5)
 	sum, n := 0.0, 0.0
@@ -281,9 +282,18 @@ func dispersion(list []mark, totals map[int64]int64, windows []window) float64 {
 			n++
 		}
 	}
-	// Twenty bins without bunching are what is believed before any is seen.
-	return max(1, (sum+20)/(n+20))
+	measured := usualBunching
+	if mean := all / max(n, 1); mean > 2 && n > 1 {
+		measured = (sum/n - 1) / (mean - 1)
+	}
+	return max(0, (usualBunching*usualBins+measured*n)/(usualBins+n))
 }
+
+// What is believed of a series before much is seen of it: practice's figure, as sure as so many half hours make it.
+const (
+	usualBunching = 0.025
+	usualBins     = 100.0
+)
 
 // searchGroup finds the stretches of a group of failures that an outage explains best; then what is left on both sides of
 // one is searched again.

@@ -109,7 +109,7 @@ func TestScanScope(t *testing.T) {
 }
 
 // Where failures come in bunches all day, a bunch is no outage: what bunching takes off grows with it.
-func TestDispersion(t *testing.T) {
+func TestBunching(t *testing.T) {
 	t.Parallel()
 	var even, bunched []mark
 	for n := range 60 {
@@ -117,9 +117,9 @@ func TestDispersion(t *testing.T) {
 		bunched = append(bunched, failure(n, n/6*60+n%6, fmt.Sprint("M", n%9)))
 	}
 	good := steady(10, 0, 600)
-	a, b := dispersion(even, totals(even, good), nil), dispersion(bunched, totals(bunched, good), nil)
-	if a > 1.05 || b < 1.5 {
-		t.Errorf("even failures are dispersed by %.2f, bunched ones by %.2f", a, b)
+	a, b := bunching(even, totals(even, good), nil), bunching(bunched, totals(bunched, good), nil)
+	if a >= usualBunching || b <= a {
+		t.Errorf("even failures come together by %.4f, bunched ones by %.4f", a, b)
 	}
 	if got := scan(bunched, good); len(got) > 0 {
 		t.Errorf("a bunch among bunches is an outage: %+v", got)

@@ -28,6 +28,24 @@ func (b Base) times(percent int) Base {
 	return b
 }
 
+// baseOf returns the rates of the hour, acquirer and channel of an order.
+func (w *world) baseOf(o *order) *Base {
+	if !w.opt.Bunched {
+		return &w.opt.Base
+	}
+	r := seeded(w.opt.Seed, 0xb0, uint64(o.day), uint64(o.second/3600), uint64(o.m.acquirer), uint64(o.channel))
+	// The square of a normal variate has mean one and variance two, which is what the correlation asks for.
+	z := -6_000
+	for range 12 {
+		z += r.intn(1000)
+	}
+	b := w.opt.Base
+	for _, rate := range []*int{&b.Waiting, &b.Stragglers, &b.Noise, &b.NoCall, &b.Queried} {
+		*rate = min(*rate*(z*z/1000)/1000, 15_000)
+	}
+	return &b
+}
+
 // Usual is the base of a quiet business, near what the development worlds show.
 var Usual = Base{Failures: 1900, Closed: 300, Waiting: 500, Voids: 150, Reversed: 50, Stragglers: 150, Noise: 900, NoCall: 600,
 	Queried: 60, OtherID: 60, TwicePOS: 15, TwicePaid: 10, Refunds: 900}
@@ -53,7 +71,7 @@ const failureShares = 83
 
 // payer decides what the payer's side makes of a sale, before any fault of ours.
 func (w *world) payer(o *order) {
-	b, r := &w.opt.Base, &o.rng
+	b, r := w.baseOf(o), &o.rng
 	p := &o.pos[0]
 	at := r.intn(100_000)
 	hit := func(rate int) bool { at -= rate; return at < 0 }
@@ -113,7 +131,7 @@ func (w *world) payer(o *order) {
 
 // wear is what happens to the settlement of an undisturbed sale or refund now and then.
 func (w *world) wear(o *order) {
-	b, r := &w.opt.Base, &o.rng
+	b, r := w.baseOf(o), &o.rng
 	at := r.intn(100_000)
 	hit := func(rate int) bool { at -= rate; return at < 0 }
 	s := &o.set[0]

@@ -191,7 +191,8 @@ func (w *world) appendSettlement(b []byte, o *order, s *setFact, amount int64) [
 	b = append(appendFen(b, fee), ',')
 	b = appendFen(b, amount-fee)
 	b = append(b, ",CNY,"...)
-	b = append(w.appendTime(b, o.day, o.second), ',')
+	// A clock that is behind does not take a sale into the day before.
+	b = append(w.appendTime(b, o.day, max(0, min(o.second+w.skew[o.m.acquirer], 24*3600-1))), ',')
 	b = appendField(b, w.iso[s.day])
 	b = appendField(b, string(s.status))
 	if !s.noTxn {

@@ -28,13 +28,13 @@ func Mixed(seed uint64) Options {
 	if r.intn(2) == 0 {
 		o.Cycles = []CycleShare{{recon.TPlus(1), 55}, {recon.DPlus(1), 25}, {recon.TPlus(0), 7}, {recon.DPlus(0), 7}, {recon.TPlus(2), 6}}
 	}
-	d := drawer{r: &r, o: &o, days: o.Nights * o.DaysPerNight, files: map[fileKey]bool{}}
-	for n := r.between(3, 12); len(o.Faults) < n; {
+	d := drawer{r: &r, o: o, days: o.Nights * o.DaysPerNight, files: map[fileKey]bool{}}
+	for n := r.between(3, 12); len(d.o.Faults) < n; {
 		if f := d.fault(); f != nil {
-			o.Faults = append(o.Faults, f)
+			d.o.Faults = append(d.o.Faults, f)
 		}
 	}
-	return o
+	return d.o
 }
 
 // seasons are starts of worlds: an ordinary month, the autumn holidays with their make-up days, Spring Festival, May, a
@@ -48,7 +48,7 @@ var seasons = []recon.Date{
 // drawer draws faults that fit a world.
 type drawer struct {
 	r     *rng
-	o     *Options
+	o     Options
 	days  int
 	files map[fileKey]bool
 }

@@ -57,6 +57,7 @@ type world struct {
 	payouts  map[payoutAt]*payoutPlan
 	files    map[fileKey]*filePlan
 	late     map[lateLog]int
+	skew     map[int]int // by acquirer: seconds that its clock is ahead
 	cells    [2][][]cell // by batch, settle day and merchant
 	reserved []int       // by day: order numbers that faults have taken
 	news     []int       // how many days after its first report a payout may be heard of again, 0 first
@@ -69,6 +70,7 @@ func newWorld(opt Options) (*world, error) {
 	}
 	w := &world{opt: opt, days: opt.NightDays[len(opt.NightDays)-1].DaysSince(opt.Start)}
 	w.payouts, w.files, w.late = map[payoutAt]*payoutPlan{}, map[fileKey]*filePlan{}, map[lateLog]int{}
+	w.skew = map[int]int{}
 	span := w.days + horizon
 	w.pos, w.rows, w.extra = make([][]func(*order), w.days), make([][]func(*order), w.days), make([][]func(*order, func(*order)), w.days)
 	w.news = []int{0}

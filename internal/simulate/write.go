@@ -42,11 +42,13 @@ type writer struct {
 	order   []*file // every file, in the order of its making, which the seed fixes
 	truth   []*file
 	summary Summary
+	extents []map[label]*extent // by night
 }
 
 func (x *writer) write(ctx context.Context) error {
 	w := x.w
 	x.summary.Nights = make([]Night, len(w.opt.NightDays))
+	x.extents = make([]map[label]*extent, len(w.opt.NightDays))
 	for n, d := range w.opt.NightDays {
 		asOf := d.At(w.opt.AsOfClock, shanghai)
 		x.summary.Nights[n] = Night{AsOf: asOf, Counts: newCounts()}
@@ -92,7 +94,10 @@ func (x *writer) write(ctx context.Context) error {
 			}
 		}
 	}
-	return x.finish()
+	if err := x.finish(); err != nil || w.opt.WithoutTruth {
+		return err
+	}
+	return x.incidents()
 }
 
 // abandon gives up the descriptors that a failed walk has left open; after a finished one there are none.
@@ -139,6 +144,7 @@ func (x *writer) emit(o *order) error {
 			continue
 		}
 		x.summary.Nights[n].count(&v)
+		x.note(n, o, &v)
 		if x.truth != nil {
 			f := x.truth[n]
 			f.buf = w.appendTruth(f.buf, o, &v)
