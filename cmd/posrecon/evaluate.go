@@ -16,8 +16,9 @@ import (
 	"github.com/posrecon/posrecon/internal/simulate"
 )
 
-// evaluate judges the explanations on worlds of every family whose name holds text, and prints a line for each.
-func (a *app) evaluate(ctx context.Context, text string, worlds int) (err error) {
+// evaluate judges the explanations on worlds of every family whose name holds text, from a first seed on, and prints a line for
+// each.
+func (a *app) evaluate(ctx context.Context, text string, first uint64, worlds int) (err error) {
 	var families []simulate.Family
 	for _, f := range simulate.Families() {
 		if f.Name == text {
@@ -65,7 +66,7 @@ func (a *app) evaluate(ctx context.Context, text string, worlds int) (err error)
 	least := map[bool]float64{false: 1, true: 1}
 	mean := map[bool][]float64{}
 	for _, f := range families {
-		s, err := evaluate.Family(ctx, job, dir, f, worlds)
+		s, err := evaluate.Family(ctx, job, dir, f, first, worlds)
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -29,7 +30,7 @@ DIR/NN/as_of, what is true of every order then into DIR/NN/truth.csv, and of its
 DIR/NN/incidents.csv. The same options give the same bytes.
 
 Plans: quiet (only what always happens), mixed (a random combination of faults by --seed), demo (the shipped world),
-bulk (one night of --orders orders, for measuring speed).
+bulk (one night of --orders orders, for measuring speed), or a family that --evaluate lists, such as "frozen giant".
 
 With --evaluate nothing is kept: worlds of every family are run through the whole job, in a database of their own beside the
 configured one, and what is stated is compared with what is true. Held-out families were never looked at while the weights were
@@ -41,7 +42,7 @@ chosen. Beside each figure stand plain rules that look at one order alone, and t
 				if len(args) > 0 || worlds < 1 {
 					return usagef("--evaluate keeps nothing, so it takes no DIR, and --worlds is 1 or more")
 				}
-				return a.evaluate(cmd.Context(), family, worlds)
+				return a.evaluate(cmd.Context(), family, seed, worlds)
 			}
 			if len(args) == 0 {
 				return usagef("where to? say posrecon simulate DIR")
@@ -60,7 +61,12 @@ chosen. Beside each figure stand plain rules that look at one order alone, and t
 				}
 				opt = simulate.Bulk(orders)
 			default:
-				return usagef("--plan %q is none of quiet, mixed, demo and bulk", plan)
+				i := slices.IndexFunc(simulate.Families(), func(f simulate.Family) bool { return f.Name == plan })
+				if i < 0 {
+					return usagef("--plan %q is none of quiet, mixed, demo and bulk, and no family", plan)
+				}
+				opt = simulate.Families()[i].World(seed)
+				seed = opt.Seed
 			}
 			if cmd.Flags().Changed("seed") {
 				opt.Seed = seed
@@ -103,7 +109,7 @@ chosen. Beside each figure stand plain rules that look at one order alone, and t
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&plan, "plan", "mixed", "`quiet|mixed|demo|bulk`")
+	f.StringVar(&plan, "plan", "mixed", "`PLAN`: quiet, mixed, demo, bulk or a family")
 	f.Uint64Var(&seed, "seed", 1, "`NUMBER` from which everything random is drawn")
 	f.IntVar(&orders, "orders", 0, "orders a day (default the plan's)")
 	f.IntVar(&nights, "nights", 0, "nights (default the plan's)")

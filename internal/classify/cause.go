@@ -62,7 +62,11 @@ func (e *explainer) shifts(s *subject, n *inference) {
 	}
 	if s.TxnTime != nil && (s.lineMissing() || s.outcome() == recon.StatusMismatch) {
 		if w, ok := outageAt(e.outages, seriesKey{s.Acquirer, s.Channel}, *s.TxnTime); ok && s.Type == string(recon.TypeSale) {
-			raise(shift{channelOutage, "channel", n.rates[channelOutage] + w.probability*max(w.inside-w.outside, 0.05), outageEvidence(s, w, e.rules.Zone), e.outageIncident(w)})
+			x := shift{channelOutage, "channel", n.rates[channelOutage] + w.probability*max(w.inside-w.outside, 0.05), outageEvidence(s, w, e.rules.Zone), nil}
+			if w.probability > outageStated {
+				x.incident = e.outageIncident(w)
+			}
+			raise(x)
 		}
 		if f, ok := faultAt(e.terminals, terminalKey{s.Acquirer, s.TerminalID}, *s.TxnTime); ok && s.Type == string(recon.TypeSale) {
 			raise(shift{network, "terminal", n.rates[network] + f.probability*terminalLoss, terminalEvidence(s, f, e.rules.Zone), e.terminalIncident(s, f)})
@@ -180,8 +184,8 @@ func (e *explainer) merchantShift(s *subject, n *inference, raise func(shift)) {
 	others := n.rates[fileLate] + n.rates[systemDelay] + n.rates[channelOutage]*0.25 + n.rates[falseSuccess]
 	to := n.rates[accountFrozen] + min(t.odds*others, t.probability()) // of a frozen merchant every line is missing
 	raise(shift{accountFrozen, "merchant", min(to, 1) / e.rules.weights().values["settlement"]["none"][accountFrozen], Evidence{Family: "merchant",
-		EN:     fmt.Sprintf("none of merchant %s's %d due orders since %s has settled, while %d orders of its peers have", s.MerchantID, t.orders, e.local(t.since), t.settled),
-		ZH:     fmt.Sprintf("商户 %s 自 %s 起 %d 笔到期订单全部未结算，同期同渠道其他商户 %d 笔已结算", s.MerchantID, e.local(t.since), t.orders, t.settled),
+		EN:     fmt.Sprintf("%s of merchant %s's %d due orders since %s has settled, while %d orders of its peers have", t.none(), s.MerchantID, t.orders+t.exceptions, e.local(t.since), t.settled),
+		ZH:     fmt.Sprintf("商户 %s 自 %s 起 %d 笔到期订单中 %d 笔未结算，同期同渠道其他商户 %d 笔已结算", s.MerchantID, e.local(t.since), t.orders+t.exceptions, t.orders, t.settled),
 		Source: "cohort: merchant"}, e.frozenIncident(s.Acquirer, s.MerchantID)})
 }
 
@@ -242,7 +246,7 @@ func (e *explainer) caused(s *subject) Explanation {
 		x.Incident = e.reasonIncident(s, sub)
 	}
 	if s.outcome() == recon.StatusMismatch && x.Incident == nil {
-		if w, ok := e.outageOf(s); ok { // what the outage left behind
+		if w, ok := e.outageOf(s); ok && w.probability > outageStated { // what the outage left behind
 			x.Incident = e.outageIncident(w)
 		}
 	}

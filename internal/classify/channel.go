@@ -49,6 +49,8 @@ const (
 	outageFloor     = 0.10             // share of failing payments below which nobody would speak of an outage
 	outageExcess    = 4.0              // and how many times the share outside
 	quietFloor      = 0.002            // no failure is rarer than this on a quiet day
+	suspected       = 0.01             // from which probability on a window says something of its orders
+	outageStated    = 0.5              // and from which on it is an incident
 	outageLeast     = 2.0              // from which ratio on an order is a mark
 )
 
@@ -232,7 +234,7 @@ func scanScope(scope seriesKey, list []mark, totals map[int64]int64) []window {
 		w.inside = float64(w.bad) / float64(w.total)
 		w.score /= 1 + float64(w.total-1)*together
 		w.probability = logistic(w.score + outagePrior)
-		if w.inside >= max(outageFloor, outageExcess*w.outside) && w.probability > 0.5 {
+		if w.inside >= max(outageFloor, outageExcess*w.outside) && w.probability > suspected {
 			found = append(found, w)
 		}
 	}

@@ -62,6 +62,9 @@ type stretch struct{ From, To, Bad, Total, Merchants int }
 func scan(list []mark, good map[int]int64) []stretch {
 	var windows []stretch
 	for _, w := range scanScope(series, list, totals(list, good)) {
+		if w.probability <= outageStated {
+			continue
+		}
 		windows = append(windows, stretch{int(w.from.Sub(noon).Minutes()), int(w.to.Sub(noon).Minutes()), int(w.bad), int(w.total), w.merchants})
 	}
 	return windows
@@ -145,7 +148,7 @@ func TestScanScopeLaws(t *testing.T) {
 			if i > 0 && !windows[i-1].to.Before(w.from) {
 				t.Errorf("outages %d and %d overlap or are out of order", i-1, i)
 			}
-			if w.bad < outageMarks || w.merchants < outageMerchants || w.bad > w.total || w.probability <= 0.5 {
+			if w.bad < outageMarks || w.merchants < outageMerchants || w.bad > w.total || w.probability <= suspected {
 				t.Errorf("outage %d: %+v", i, w)
 			}
 			var bad int64
@@ -250,10 +253,17 @@ func TestFindTails(t *testing.T) {
 	t.Parallel()
 	run := func(n, perDay int) (list []tailOrder) {
 		for i := range n {
-			o := tailOrder{at: noon.Add(time.Duration(i) * time.Hour), who: "M1", whole: true,
-				batch: batchKey{"lakala", "WECHAT", today.AddDays(i / perDay), today.AddDays(i/perDay + 1)}}
+			o := tailOrder{at: noon.Add(time.Duration(i) * time.Hour), who: "M1",
+				batch: &batchKey{"lakala", "WECHAT", today.AddDays(i / perDay), today.AddDays(i/perDay + 1)}}
 			o.key[0] = byte(i)
 			list = append(list, o)
+		}
+		return list
+	}
+	// settledAfter lets an order settle after the first n of a run.
+	settledAfter := func(list []tailOrder, n int) []tailOrder {
+		for i := range n {
+			list[i].later, list[i].laterOfChannel = 1, 1
 		}
 		return list
 	}
@@ -271,7 +281,9 @@ func TestFindTails(t *testing.T) {
 		"five of a day":                {run(5, 5), quiet, 0.97, 1, 5},
 		"twelve of three days":         {run(12, 4), quiet, 0.999, 1, 12},
 		"a hundred of a late batch":    {run(100, 100), func(*tailOrder) (float64, int64, bool) { return 0.97, 50, true }, 0, 0.01, 100},
-		"no peers, or no file":         {run(9, 9), func(*tailOrder) (float64, int64, bool) { return 0, 0, false }, 0, 0, 0},
+		"one of twelve settled later":  {settledAfter(run(12, 4), 6), quiet, 0.99, 1, 12},
+		"two, and one settled later":   {settledAfter(run(2, 1), 2), quiet, 0, 0.4, 2},
+		"no peers, or no file":         {run(9, 9), func(*tailOrder) (float64, int64, bool) { return 0, 0, false }, 0, 0.01, 9},
 		"where one in five is missing": {run(3, 3), func(*tailOrder) (float64, int64, bool) { return 0.2, 50, true }, 0, 0.2, 3},
 	} {
 		got := findTails(tt.list, tt.rate)
@@ -282,7 +294,7 @@ func TestFindTails(t *testing.T) {
 			}
 			continue
 		}
-		if p := one.probability(); p < tt.from || p > tt.to || one.orders != tt.orders || math.IsInf(one.odds, 0) {
+		if p := one.probability(); p < tt.from || p > tt.to || tt.from > 0 && one.orders != tt.orders || math.IsInf(one.odds, 0) {
 			t.Errorf("%s: %d orders, %.4f, want %d and %.2f to %.2f", name, one.orders, p, tt.orders, tt.from, tt.to)
 		}
 	}
@@ -293,7 +305,7 @@ func TestCutOf(t *testing.T) {
 	t.Parallel()
 	order := func(n int, channel string, days, minutes int) missingOrder {
 		m := missingOrder{at: noon.AddDate(0, 0, days).Add(time.Duration(minutes) * time.Minute), merchant: fmt.Sprint("M", n%5),
-			batch: batchKey{"lakala", channel, today.AddDays(days), today.AddDays(3)}}
+			batch: &batchKey{"lakala", channel, today.AddDays(days), today.AddDays(3)}}
 		binary.BigEndian.PutUint32(m.key[:], uint32(n))
 		return m
 	}

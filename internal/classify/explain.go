@@ -117,7 +117,7 @@ func (e *explainer) findCohorts(ctx context.Context, tx pgx.Tx) error {
 	if e.short, err = findShortFiles(ctx, tx, e.register, missing, e.rules.Zone); err != nil {
 		return fmt.Errorf("find short files: %w", err)
 	}
-	runs, err := readTails(ctx, tx)
+	runs, err := readTails(ctx, tx, recon.DateOf(e.rules.AsOf, e.rules.Zone).AddDays(-lateDays), e.background)
 	if err != nil {
 		return fmt.Errorf("read the runs of merchants: %w", err)
 	}
@@ -157,7 +157,7 @@ func (e *explainer) findCohorts(ctx context.Context, tx pgx.Tx) error {
 
 // background is how likely an order's line is missing without a freeze of its merchant.
 func (e *explainer) background(o *tailOrder) (rate float64, settled int64, ok bool) {
-	rate, settled, ok = e.batches.missingElsewhere(o.batch, o.who)
+	rate, settled, ok = e.batches.missingElsewhere(*o.batch, o.who)
 	if !ok {
 		return 0, 0, false
 	}
@@ -171,7 +171,7 @@ func (e *explainer) background(o *tailOrder) (rate float64, settled int64, ok bo
 	if f := e.short[fileKey{o.batch.acquirer, date}]; f != nil && f.leavesOut(o.at, e.rules.Zone) {
 		rate = max(rate, f.probability)
 	}
-	if late := e.batches.lateFor(o.batch, o.who); late.probability > 0 {
+	if late := e.batches.lateFor(*o.batch, o.who); late.probability > 0 {
 		rate = max(rate, late.probability*late.rate)
 	}
 	if w, ok := outageAt(e.outages, seriesKey{o.batch.acquirer, o.batch.channel}, o.at); ok {

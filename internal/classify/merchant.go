@@ -2,6 +2,8 @@ package classify
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,14 +14,15 @@ import (
 // merchantKey is a merchant of an acquirer, or one channel of it; an acquirer can freeze either.
 type merchantKey struct{ acquirer, merchant, channel string }
 
-// tail is a merchant's unbroken run of due orders without money since its last one that was settled.
+// tail is a merchant's run of due orders without money.
 type tail struct {
-	since   time.Time
-	until   time.Time
-	orders  int
-	first   [16]byte
-	odds    float64 // that the merchant is frozen
-	settled int64   // orders of its peers that settled meanwhile
+	since      time.Time
+	until      time.Time
+	orders     int
+	first      [16]byte
+	exceptions int     // orders of its time that settled all the same
+	odds       float64 // that the merchant is frozen
+	settled    int64   // orders of its peers that settled meanwhile
 }
 
 // What a freeze is held against (practice §4.5): how rare one is, the least rate of missing lines that a quiet day is
@@ -32,27 +35,30 @@ const (
 	frozenExceptions = 0.01 // of a frozen merchant's orders, that settle all the same
 )
 
-// tails finds merchants, and single channels of merchants, whose orders all go without money since some moment while their
-// peers' settle. Each order of the run multiplies the odds by how rare a missing line is among its batch's other merchants,
-// so that a late batch, a late file or an outage makes nobody look frozen.
+// tails are the runs of merchants, and of single channels of merchants, that have gone without money since some moment while
+// their peers' settle. Each missing order of the run multiplies the odds by how rare a missing line is among its batch's other
+// merchants, so that a late batch, a late file or an outage makes nobody look frozen; each that settled all the same divides
+// them by how rare that is of a frozen one. The run begins where the odds are best.
 type tails map[merchantKey]*tail
 
 // background returns how likely an order's line was missing without a freeze: by its batch, its file and its channel's
 // outages. ok is false where nothing can be told, which counts for nothing.
 type background func(o *tailOrder) (rate float64, settled int64, ok bool)
 
-// tailOrder is an order of a run. It is small, for on a bad night there are many.
+// tailOrder is an order without a SETTLED line. It is small, for on a bad night there are many.
 type tailOrder struct {
 	key   [16]byte
 	at    time.Time
-	batch batchKey
+	batch *batchKey
 	who   string // the merchant
-	whole bool   // nothing of the whole merchant settled since, not only of its channel
-	line  bool   // it has a line that is not SETTLED
+	// How many due orders of the merchant, and of its channel there, that were sold later have settled.
+	later, laterOfChannel int32
+	line                  bool // it has a line that is not SETTLED
 }
 
-// readTails reads the unbroken runs, by merchant and time.
-func readTails(ctx context.Context, tx pgx.Tx) ([]tailOrder, error) {
+// readTails reads the orders without a SETTLED line of merchants that have one without any, by merchant and time: those about
+// which the background can tell something, and those that a line withholds.
+func readTails(ctx context.Context, tx pgx.Tx, since recon.Date, rate background) ([]tailOrder, error) {
 	rows, err := tx.Query(ctx, `
 		WITH suspect AS (
 		    SELECT DISTINCT acquirer, merchant_id
@@ -61,83 +67,133 @@ func readTails(ctx context.Context, tx pgx.Tx) ([]tailOrder, error) {
 		       AND settle_key IS NULL
 		       AND pos_status = 'SUCCESS'
 		), told AS (
-		    SELECT v.*, v.settle_status = 'SETTLED' AS arrived
+		    SELECT v.acquirer,
+		           v.merchant_id,
+		           v.channel,
+		           v.business_date,
+		           v.due_date,
+		           v.txn_time,
+		           v.order_key,
+		           v.settle_key IS NOT NULL AS line,
+		           COALESCE(v.settle_status = 'SETTLED', false) AS arrived
 		      FROM verdict AS v
 		      JOIN suspect AS s ON s.acquirer = v.acquirer AND s.merchant_id = v.merchant_id
-		     WHERE v.has_order
+		     WHERE v.business_date > $1
+		       AND v.has_order
 		       AND v.pos_status = 'SUCCESS'
 		       AND v.outcome <> 'pending'
 		       AND v.due_date IS NOT NULL
-		), last AS (
-		    SELECT acquirer,
-		           merchant_id,
-		           channel,
-		           max(txn_time) FILTER (WHERE arrived) AS of_channel,
-		           max(max(txn_time) FILTER (WHERE arrived)) OVER (PARTITION BY acquirer, merchant_id) AS of_merchant
+		), counted AS (
+		    SELECT *,
+		           count(*) FILTER (WHERE arrived) OVER of_merchant AS later,
+		           count(*) FILTER (WHERE arrived) OVER of_channel AS later_of_channel
 		      FROM told
-		     GROUP BY acquirer, merchant_id, channel
+		    WINDOW of_merchant AS (PARTITION BY acquirer, merchant_id ORDER BY txn_time DESC, order_key DESC),
+		           of_channel AS (PARTITION BY acquirer, merchant_id, channel ORDER BY txn_time DESC, order_key DESC)
 		)
-		SELECT t.acquirer, t.merchant_id, t.channel, t.business_date, t.due_date, t.txn_time, t.order_key,
-		       l.of_merchant IS NULL OR t.txn_time > l.of_merchant,
-		       t.settle_key IS NOT NULL
-		  FROM told AS t
-		  JOIN last AS l ON l.acquirer = t.acquirer AND l.merchant_id = t.merchant_id AND l.channel = t.channel
-		 WHERE NOT COALESCE(t.arrived, false)
-		   AND (l.of_channel IS NULL OR t.txn_time > l.of_channel)
-		 ORDER BY t.acquirer, t.merchant_id, t.txn_time, t.order_key`)
+		SELECT acquirer, merchant_id, channel, business_date, due_date, txn_time, order_key, later::int, later_of_channel::int, line
+		  FROM counted
+		 WHERE NOT arrived
+		 ORDER BY acquirer, merchant_id, txn_time, order_key`, since.UTC())
 	if err != nil {
 		return nil, err
 	}
 	var (
 		list          []tailOrder
 		o             tailOrder
+		k             batchKey
 		business, due time.Time
+		merchant      string
+		keys          = interned[batchKey]{}
+		names         = interned[string]{}
 	)
-	_, err = pgx.ForEachRow(rows, []any{&o.batch.acquirer, &o.who, &o.batch.channel, &business, &due, &o.at, &o.key, &o.whole, &o.line}, func() error {
-		o.batch.business, o.batch.due = recon.DateFromUTC(business), recon.DateFromUTC(due)
-		list = append(list, o)
+	_, err = pgx.ForEachRow(rows, []any{&k.acquirer, &merchant, &k.channel, &business, &due, &o.at, &o.key, &o.later, &o.laterOfChannel, &o.line}, func() error {
+		k.business, k.due = recon.DateFromUTC(business), recon.DateFromUTC(due)
+		o.batch, o.who = keys.of(k), *names.of(merchant)
+		if _, _, ok := rate(&o); ok || o.line {
+			list = append(list, o)
+		}
 		return nil
 	})
 	return list, err
 }
 
-// findTails weighs the runs.
+// interned keeps one copy of each value that comes again in many orders.
+type interned[T comparable] map[T]*T
+
+func (n interned[T]) of(v T) *T {
+	if p := n[v]; p != nil {
+		return p
+	}
+	n[v] = &v
+	return &v
+}
+
+// findTails weighs the runs. The list is by merchant and time.
 func findTails(list []tailOrder, rate background) tails {
 	found := tails{}
-	together := map[merchantKey]map[recon.Date]float64{}
-	for i := range list {
-		o := &list[i]
-		keys := []merchantKey{{o.batch.acquirer, o.who, o.batch.channel}}
-		if o.whole {
-			keys = append(keys, merchantKey{o.batch.acquirer, o.who, ""})
+	for start := 0; start < len(list); {
+		end := start
+		for end < len(list) && list[end].who == list[start].who && list[end].batch.acquirer == list[start].batch.acquirer {
+			end++
 		}
-		p, settled, ok := rate(o)
-		if !ok && !o.line {
-			continue // without peers, or without the file, it says nothing
+		of := list[start:end]
+		start = end
+		channels := map[string][]*tailOrder{}
+		for i := range of {
+			channels[""] = append(channels[""], &of[i])
+			channels[of[i].batch.channel] = append(channels[of[i].batch.channel], &of[i])
 		}
-		for _, m := range keys {
-			t := found[m]
-			if t == nil {
-				t = &tail{since: o.at, first: o.key, odds: frozenPrior}
-				found[m], together[m] = t, map[recon.Date]float64{}
+		for channel, orders := range channels {
+			if t := bestRun(orders, channel != "", rate); t != nil {
+				found[merchantKey{of[0].batch.acquirer, of[0].who, channel}] = t
 			}
-			t.until = o.at
-			t.orders++
-			if o.line {
-				continue // a line that says HELD speaks for itself
-			}
-			// The n-th missing order of one merchant and day is less of a surprise than the first.
-			n := together[m][o.batch.business]
-			if n == 0 {
-				t.settled += settled
-			}
-			together[m][o.batch.business]++
-			a := max(p, missingFloor) * (1/missingTogether - 1)
-			chance := (a + n) / (1/missingTogether - 1 + n)
-			t.odds = min(t.odds*(1-frozenExceptions)/chance, oddsCeiling)
 		}
 	}
 	return found
+}
+
+// bestRun is the run of a merchant's last orders that a freeze explains best.
+func bestRun(orders []*tailOrder, ofChannel bool, rate background) *tail {
+	later := func(o *tailOrder) int32 {
+		if ofChannel {
+			return o.laterOfChannel
+		}
+		return o.later
+	}
+	// From the last order back: what each adds, and what settled between it and the next one takes away.
+	var best *tail
+	current := tail{until: orders[len(orders)-1].at}
+	score, bestScore := math.Log(frozenPrior), math.Inf(-1)
+	together := map[recon.Date]float64{}
+	passed := int32(0)
+	for i := len(orders) - 1; i >= 0; i-- {
+		o := orders[i]
+		p, settled, ok := rate(o)
+		score -= float64(later(o)-passed) * math.Log((1-quietMissing)/frozenExceptions)
+		passed = later(o)
+		current.orders++
+		current.since, current.first = o.at, o.key
+		// A line that says HELD speaks for itself.
+		if ok && !o.line {
+			// The n-th missing order of one merchant and day is less of a surprise than the first.
+			n := together[o.batch.business]
+			if n == 0 {
+				current.settled += settled
+			}
+			together[o.batch.business]++
+			a := max(p, missingFloor) * (1/missingTogether - 1)
+			score += math.Log((1 - frozenExceptions) * (1/missingTogether - 1 + n) / (a + n))
+		}
+		if score >= bestScore {
+			bestScore = score
+			c := current
+			c.exceptions = int(passed)
+			c.odds = math.Exp(min(score, math.Log(oddsCeiling)))
+			best = &c
+		}
+	}
+	return best
 }
 
 // of returns the run that an order is part of: its merchant's, or its channel's there, whichever is surer.
@@ -150,6 +206,14 @@ func (all tails) of(acquirer, merchant, channel string, at time.Time) (*tail, bo
 		}
 	}
 	return best, best != nil
+}
+
+// none says how many of a run's orders settled all the same.
+func (t *tail) none() string {
+	if t.exceptions == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("only %d", t.exceptions)
 }
 
 func (t *tail) probability() float64 { return t.odds / (1 + t.odds) }

@@ -3,6 +3,7 @@ package classify
 import (
 	"cmp"
 	"context"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -17,8 +18,8 @@ import (
 type missingOrder struct {
 	key      [16]byte
 	at       time.Time
-	file     fileKey // that should hold it, and has come
-	batch    batchKey
+	file     *fileKey // that should hold it, and has come
+	batch    *batchKey
 	merchant string
 }
 
@@ -50,6 +51,7 @@ func clockOf(at time.Time, zone *time.Location) time.Duration {
 const (
 	shortMerchants = 3
 	shortMissing   = 4
+	shortRate      = 0.8  // behind the cut
 	shortPrior     = 1e-3 // of files
 	shortGone      = 0.97 // of the orders behind the cut, some of which settled by another way
 	shortGoneOf    = 30.0 // as sure of it as so many orders make one
@@ -62,15 +64,12 @@ const (
 func findShortFiles(ctx context.Context, tx pgx.Tx, r *register, missing []missingOrder, zone *time.Location) (map[fileKey]*shortFile, error) {
 	by := map[fileKey][]missingOrder{}
 	for _, m := range missing {
-		by[m.file] = append(by[m.file], m)
+		by[*m.file] = append(by[*m.file], m)
 	}
 	found := map[fileKey]*shortFile{}
 	for k, list := range by {
-		merchants := map[string]int{}
-		for _, m := range list {
-			merchants[m.merchant]++
-		}
-		if len(list) < shortMissing || len(merchants) < shortMerchants {
+		list, merchants := ordinary(list)
+		if len(list) < shortMissing || merchants < shortMerchants {
 			continue
 		}
 		settled, err := settledIn(ctx, tx, k)
@@ -82,11 +81,31 @@ func findShortFiles(ctx context.Context, tx pgx.Tx, r *register, missing []missi
 			prior = fewerPrior
 		}
 		if f := cutOf(list, settled, prior, zone); f != nil {
-			f.merchants = len(merchants)
+			f.merchants = merchants
 			found[k] = f
 		}
 	}
 	return found, nil
+}
+
+// ordinary leaves out the two merchants with most orders missing, who may be frozen: a file that is short is short for the
+// others, too. It returns how many merchants are left.
+func ordinary(list []missingOrder) ([]missingOrder, int) {
+	missing := map[string]int{}
+	for _, m := range list {
+		missing[m.merchant]++
+	}
+	names := slices.SortedFunc(maps.Keys(missing), func(a, b string) int {
+		return cmp.Or(cmp.Compare(missing[b], missing[a]), cmp.Compare(a, b))
+	})
+	worst := names[:min(2, len(names))]
+	var rest []missingOrder
+	for _, m := range list {
+		if !slices.Contains(worst, m.merchant) {
+			rest = append(rest, m)
+		}
+	}
+	return rest, len(names) - len(worst)
 }
 
 // settledIn reads when the orders of a file's lines were sold, with the batch of each.
@@ -104,10 +123,17 @@ func settledIn(ctx context.Context, tx pgx.Tx, k fileKey) ([]missingOrder, error
 		return nil, err
 	}
 	var list []missingOrder
-	m := missingOrder{batch: batchKey{acquirer: k.acquirer}}
-	var business time.Time
-	_, err = pgx.ForEachRow(rows, []any{&m.at, &m.batch.channel, &business, &m.merchant}, func() error {
-		m.batch.business = recon.DateFromUTC(business)
+	var (
+		m        missingOrder
+		business time.Time
+		merchant string
+		b        = batchKey{acquirer: k.acquirer}
+		keys     = interned[batchKey]{}
+		names    = interned[string]{}
+	)
+	_, err = pgx.ForEachRow(rows, []any{&m.at, &b.channel, &business, &merchant}, func() error {
+		b.business = recon.DateFromUTC(business)
+		m.batch, m.merchant = keys.of(b), *names.of(merchant)
 		list = append(list, m)
 		return nil
 	})
@@ -174,7 +200,7 @@ func cutOf(missing, settled []missingOrder, prior float64, zone *time.Location) 
 	}
 	all := groups{}
 	for _, p := range list {
-		all.add(p.m.batch, p.missing)
+		all.add(*p.m.batch, p.missing)
 	}
 	byBatches := 0.0
 	for day := range days {
@@ -196,7 +222,7 @@ func cutOf(missing, settled []missingOrder, prior float64, zone *time.Location) 
 			if p.missing && gone >= shortMissing {
 				// Of the cut's place nothing is known beforehand.
 				score := sum + math.Log(prior) - math.Log(float64(len(list))) + betaBinomial(float64(gone), float64(gone+there), shortGoneOf, 1)
-				if score > bestScore {
+				if score > bestScore && float64(gone) >= shortRate*float64(gone+there) {
 					bestScore = score
 					best = &shortFile{byClock: byClock, clock: p.clock, instant: p.m.at, missing: gone, first: p.m.key}
 				}
@@ -207,7 +233,7 @@ func cutOf(missing, settled []missingOrder, prior float64, zone *time.Location) 
 				there--
 			}
 			day := p.m.batch.business
-			before.add(p.m.batch, p.missing)
+			before.add(*p.m.batch, p.missing)
 			sum -= explained[day]
 			explained[day] = before.explained(day)
 			sum += explained[day]
@@ -240,13 +266,18 @@ func (e *explainer) readMissing(ctx context.Context, tx pgx.Tx) ([]missingOrder,
 		m             missingOrder
 		s             subject
 		business, due time.Time
+		merchant      string
+		b             batchKey
+		keys          = interned[batchKey]{}
+		files         = interned[fileKey]{}
+		names         = interned[string]{}
 	)
-	_, err = pgx.ForEachRow(rows, []any{&m.key, &m.at, &s.Acquirer, &m.batch.channel, &m.merchant, &business, &due, &s.Cycle}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&m.key, &m.at, &s.Acquirer, &b.channel, &merchant, &business, &due, &s.Cycle}, func() error {
 		s.DueDate = &due
-		m.batch.acquirer, m.batch.business, m.batch.due = s.Acquirer, recon.DateFromUTC(business), recon.DateFromUTC(due)
-		date, ok := e.register.of(s.Acquirer, s.expectedSettleDate(e.cycle(&s)), m.batch.business)
+		b.acquirer, b.business, b.due = s.Acquirer, recon.DateFromUTC(business), recon.DateFromUTC(due)
+		date, ok := e.register.of(s.Acquirer, s.expectedSettleDate(e.cycle(&s)), b.business)
 		if ok {
-			m.file = fileKey{s.Acquirer, date}
+			m.file, m.batch, m.merchant = files.of(fileKey{s.Acquirer, date}), keys.of(b), *names.of(merchant)
 			list = append(list, m)
 		}
 		return nil

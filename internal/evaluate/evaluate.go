@@ -78,17 +78,17 @@ func Scratch(ctx context.Context, databaseURL string) (*pgxpool.Pool, func(conte
 	return pool, func(ctx context.Context) error { pool.Close(); return drop(ctx) }, nil
 }
 
-// Family runs the first worlds of a family, one after the other, and returns what they come to. dir is a folder for their
-// files, which are removed again.
-func Family(ctx context.Context, job *pipeline.Job, dir string, f simulate.Family, worlds int) (*Score, error) {
+// Family runs so many worlds of a family from a seed on, one after the other, and returns what they come to. dir is a folder
+// for their files, which are removed again.
+func Family(ctx context.Context, job *pipeline.Job, dir string, f simulate.Family, first uint64, worlds int) (*Score, error) {
 	total := &Score{}
-	for seed := 1; seed <= worlds; seed++ {
+	for seed := first; seed < first+uint64(worlds); seed++ {
 		if err := Clear(ctx, job.Pool); err != nil {
 			return nil, fmt.Errorf("evaluate %s: %w", f.Name, err)
 		}
 		world := filepath.Join(dir, fmt.Sprint(seed))
 		var s Score
-		err := World(ctx, job, world, f.World(uint64(seed)), &s)
+		err := World(ctx, job, world, f.World(seed), &s)
 		if err = errors.Join(err, os.RemoveAll(world)); err != nil {
 			return nil, fmt.Errorf("evaluate %s, world %d: %w", f.Name, seed, err)
 		}

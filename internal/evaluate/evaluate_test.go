@@ -41,7 +41,7 @@ func TestFamilies(t *testing.T) {
 		default:
 			continue
 		}
-		s, err := Family(t.Context(), job, t.TempDir(), f, 1)
+		s, err := Family(t.Context(), job, t.TempDir(), f, 1, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
