@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/pflag"
 
 	"github.com/posrecon/posrecon/internal/calendar"
+	"github.com/posrecon/posrecon/internal/classify"
 	"github.com/posrecon/posrecon/internal/config"
 	"github.com/posrecon/posrecon/internal/pipeline"
 	"github.com/posrecon/posrecon/internal/postgres"
@@ -135,10 +137,31 @@ func (a *app) job(ctx context.Context) (*pipeline.Job, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
+	weights, err := loadWeights(a.config.Weights)
+	if err != nil {
+		return nil, usageError{err}
+	}
 	return &pipeline.Job{
+		Weights:  weights,
 		Profiles: profiles, Pool: a.pool, Config: a.config, Calendar: cal, Log: a.log, Progress: newProgress(a.stderr, a.quiet || a.json && !isTerminal(a.stderr)),
 		Program: "posrecon " + version(),
 	}, nil
+}
+
+// loadWeights reads a file of weights, nil for those that ship.
+func loadWeights(path string) (*classify.Weights, error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("weights: %w", err)
+	}
+	w, err := classify.ParseWeights(text)
+	if err != nil {
+		return nil, fmt.Errorf("weights %s: %w", path, err)
+	}
+	return w, nil
 }
 
 // printJSON prints the one JSON document of a command.

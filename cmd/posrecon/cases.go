@@ -11,6 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/posrecon/posrecon/internal/cases"
+	"github.com/posrecon/posrecon/internal/classify"
+	"github.com/posrecon/posrecon/internal/export"
+	"github.com/posrecon/posrecon/internal/recon"
 )
 
 func newCases(a *app) *cobra.Command {
@@ -62,9 +65,16 @@ func newCasesList(a *app) *cobra.Command {
 }
 
 func newCasesShow(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use: "show CASE", Short: "Show a case with its evidence and history", Args: cobra.ExactArgs(1),
+	var lang string
+	cmd := &cobra.Command{
+		Use: "show CASE", Short: "Show a case with its evidence, its arithmetic, its next step and its history", Args: cobra.ExactArgs(1),
+		Long: `Shows what is stated of a case's order and why. The arithmetic adds up what each piece of evidence weighs for the stated
+sub-cause against the likeliest one of another cause, in decibans: 10 is ten to one, 20 a hundred to one. It is done again from
+what is stored with the verdict, by the weights of that day.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if lang != "en" && lang != "zh" {
+				return usagef("--lang %q is neither en nor zh", lang)
+			}
 			if err := a.open(cmd.Context()); err != nil {
 				return err
 			}
@@ -72,41 +82,93 @@ func newCasesShow(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if a.json {
-				return a.printJSON(c)
-			}
-			fmt.Fprintf(a.stdout, "%s  %s", c.ID, c.Status)
-			if c.Assignee != "" {
-				fmt.Fprintf(a.stdout, ", with %s", c.Assignee)
-			}
-			fmt.Fprintf(a.stdout, "\norder %s of merchant %s at %s: %s", c.OrderID, c.MerchantID, c.Acquirer, c.Outcome)
-			if c.SubCause != "" {
-				fmt.Fprintf(a.stdout, ", %s/%s", c.Cause, c.SubCause)
-			}
-			fmt.Fprintf(a.stdout, "\nowed %s, excess %s %s\n", c.Owed.StringFixed(2), c.Excess.StringFixed(2), c.Currency)
-			for _, e := range c.Evidence {
-				fmt.Fprintf(a.stdout, "  for      %s [%s]\n", e.EN, e.Source)
-			}
-			for _, e := range c.Counter {
-				fmt.Fprintf(a.stdout, "  against  %s [%s]\n", e.EN, e.Source)
-			}
-			for _, e := range c.History {
-				fmt.Fprintf(a.stdout, "%s  %s by %s", e.At.In(a.config.Zone).Format(time.RFC3339), e.Kind, e.Actor)
-				for _, s := range []string{e.Outcome, e.SubCause, e.Note} {
-					if s != "" {
-						fmt.Fprintf(a.stdout, ", %s", s)
-					}
+			var sums *classify.Arithmetic
+			if c.Weights != "" {
+				w, err := classify.ParseWeights([]byte(c.Weights))
+				if err != nil {
+					return fmt.Errorf("the weights of case %s: %w", c.ID, err)
 				}
-				fmt.Fprintln(a.stdout)
+				derived, err := w.Derive(c.Features, c.Rates)
+				if err != nil {
+					return fmt.Errorf("case %s: %w", c.ID, err)
+				}
+				sums = &derived
 			}
+			if a.json {
+				return a.printJSON(struct {
+					cases.Case
+					Arithmetic *classify.Arithmetic `json:"arithmetic,omitempty"`
+				}{c, sums})
+			}
+			a.tellCase(c, sums, lang == "zh")
 			return nil
 		},
+	}
+	cmd.Flags().StringVar(&lang, "lang", "en", "language of evidence and next step, `en|zh`")
+	return cmd
+}
+
+// tellCase prints a case for a person.
+func (a *app) tellCase(c cases.Case, sums *classify.Arithmetic, chinese bool) {
+	fmt.Fprintf(a.stdout, "%s  %s", c.ID, c.Status)
+	if c.Assignee != "" {
+		fmt.Fprintf(a.stdout, ", with %s", c.Assignee)
+	}
+	fmt.Fprintf(a.stdout, "\norder %s of merchant %s at %s: %s", c.OrderID, c.MerchantID, c.Acquirer, c.Outcome)
+	if c.SubCause != "" {
+		fmt.Fprintf(a.stdout, ", %s/%s at %s", c.Cause, c.SubCause, c.Confidence)
+	}
+	fmt.Fprintf(a.stdout, "\nowed %s, excess %s %s\n", c.Owed.StringFixed(2), c.Excess.StringFixed(2), c.Currency)
+	if c.DueDate != nil {
+		fmt.Fprintf(a.stdout, "due %s\n", c.DueDate.Format(time.DateOnly))
+	}
+	if c.Incident != "" {
+		fmt.Fprintf(a.stdout, "part of incident %s\n", c.Incident)
+	}
+	say := func(side string, list []cases.Sentence) {
+		for _, e := range list {
+			text, source := e.EN, e.Source
+			if chinese {
+				text, source = e.ZH, export.ChineseSource(e.Source)
+			}
+			fmt.Fprintf(a.stdout, "  %s  %s [%s]\n", side, text, source)
+		}
+	}
+	say("for    ", c.Evidence)
+	say("against", c.Counter)
+	if next, ok := classify.Actions[c.Action]; ok {
+		text := next.EN
+		if chinese {
+			text = next.ZH
+		}
+		fmt.Fprintf(a.stdout, "next  %s\n", text)
+	}
+	if sums != nil {
+		fmt.Fprintf(a.stdout, "arithmetic, %s against %s, weights %s\n", sums.SubCause, sums.RunnerUp, sums.Weights)
+		total := 0
+		for _, s := range sums.Steps {
+			total += s.Decibans
+			fmt.Fprintf(a.stdout, "  %+5d dB  %s\n", s.Decibans, s.Evidence)
+		}
+		fmt.Fprintf(a.stdout, "  %+5d dB  together\n", total)
+		for _, p := range sums.Posterior {
+			fmt.Fprintf(a.stdout, "  %6.1f %%  %s\n", 100*p.Share, p.SubCause)
+		}
+	}
+	for _, e := range c.History {
+		fmt.Fprintf(a.stdout, "%s  %s by %s", e.At.In(a.config.Zone).Format(time.RFC3339), e.Kind, e.Actor)
+		for _, s := range []string{e.Outcome, e.SubCause, e.Note} {
+			if s != "" {
+				fmt.Fprintf(a.stdout, ", %s", s)
+			}
+		}
+		fmt.Fprintln(a.stdout)
 	}
 }
 
 // newCaseAct is a command by which a person acts on a case.
 func newCaseAct(a *app, verb, kind, short string, assigns bool) *cobra.Command {
-	var actor, note string
+	var actor, note, actual string
 	use, args := verb+" CASE", cobra.ExactArgs(1)
 	if assigns {
 		use, args = verb+" CASE PERSON", cobra.ExactArgs(2)
@@ -114,9 +176,12 @@ func newCaseAct(a *app, verb, kind, short string, assigns bool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: use, Short: short, Args: args,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			act := cases.Act{Kind: kind, Actor: actor, Note: note, At: time.Now().Truncate(time.Microsecond)}
+			act := cases.Act{Kind: kind, Actor: actor, Note: note, Actual: recon.SubCause(actual), At: time.Now().Truncate(time.Microsecond)}
 			if assigns {
 				act.Assignee = args[1]
+			}
+			if actual != "" && !slices.Contains(recon.SubCauses, act.Actual) {
+				return usagef("--cause %q is no sub-cause of the contract", actual)
 			}
 			if kind == "commented" && note == "" {
 				return usagef("what is the comment? say --note TEXT")
@@ -129,6 +194,9 @@ func newCaseAct(a *app, verb, kind, short string, assigns bool) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&actor, "actor", currentUser(), "who acts")
 	cmd.Flags().StringVar(&note, "note", "", "a `TEXT` for the history")
+	if kind == "resolved" {
+		cmd.Flags().StringVar(&actual, "cause", "", "what the cause turned out to be, a `SUB_CAUSE`; 'causes report' learns from it")
+	}
 	return cmd
 }
 

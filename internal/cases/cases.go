@@ -14,10 +14,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/posrecon/posrecon/internal/recon"
 )
 
 // facts is a digest of what is known of a verdict's order and payout. A case that a person resolved reopens only when
@@ -180,6 +183,7 @@ type Act struct {
 	Actor    string
 	Assignee string // with assigned
 	Note     string
+	Actual   recon.SubCause // with resolved: what the cause turned out to be, "" where nobody knows
 	At       time.Time
 }
 
@@ -214,6 +218,12 @@ func Do(ctx context.Context, pool *pgxpool.Pool, id string, act Act) error {
 			}
 			if status == "closed" {
 				return fmt.Errorf("it closed by itself: the order is settled")
+			}
+			if act.Actual != "" {
+				if err := label(ctx, tx, id, act); err != nil {
+					return err
+				}
+				note = strings.TrimPrefix(note+"; the cause was "+string(act.Actual), "; ")
 			}
 			_, err = tx.Exec(ctx, `
 				UPDATE cases AS k

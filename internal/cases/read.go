@@ -14,9 +14,10 @@ import (
 
 // Sentence is one piece of evidence as it was stored, in both languages.
 type Sentence struct {
-	EN     string `json:"en"`
-	ZH     string `json:"zh"`
-	Source string `json:"source"`
+	EN       string `json:"en"`
+	ZH       string `json:"zh"`
+	Source   string `json:"source"`
+	Decibans int    `json:"db"`
 }
 
 // Case is a case with what the last run said of its order.
@@ -34,9 +35,18 @@ type Case struct {
 	Excess     recon.Amount `json:"amount_excess"`
 	Currency   string       `json:"currency"`
 	Opened     time.Time    `json:"opened"`
+	DueDate    *time.Time   `json:"due_date,omitempty"`
+	Confidence string       `json:"confidence,omitempty"`
+	Action     string       `json:"action,omitempty"` // a key of classify's next steps
+	Incident   string       `json:"incident_id,omitempty"`
 	Evidence   []Sentence   `json:"evidence,omitempty"`
 	Counter    []Sentence   `json:"counter_evidence,omitempty"`
 	History    []Event      `json:"history,omitempty"`
+
+	// What the cause was derived from, and by which weights: classify does the arithmetic again.
+	Features string `json:"features,omitempty"`
+	Rates    string `json:"rates,omitempty"`
+	Weights  string `json:"-"` // the text of the file
 }
 
 const casesSQL = `
@@ -47,7 +57,9 @@ const casesSQL = `
 	       COALESCE(v.outcome, ''), COALESCE(x.cause, ''), COALESCE(x.sub_cause, ''),
 	       COALESCE(m.amount_owed, 0), COALESCE(m.amount_excess, 0), COALESCE(v.currency, ''),
 	       (SELECT at FROM case_event AS e WHERE e.case_id = k.case_id AND e.seq = 1),
-	       COALESCE(x.evidence, '[]'), COALESCE(x.counter_evidence, '[]')
+	       COALESCE(x.evidence, '[]'), COALESCE(x.counter_evidence, '[]'),
+	       v.due_date, COALESCE(x.confidence::text, ''), COALESCE(x.action, ''), COALESCE(x.incident_id, ''),
+	       COALESCE(x.features, ''), COALESCE(x.rates, ''), COALESCE((SELECT text FROM weights AS w WHERE w.version = x.weights), '')
 	  FROM cases AS k
 	  LEFT JOIN verdict AS v USING (order_key, episode)
 	  LEFT JOIN verdict_money AS m USING (order_key, episode)
@@ -57,7 +69,7 @@ func scanCase(row pgx.CollectableRow) (Case, error) {
 	var c Case
 	var evidence, counter []byte
 	err := row.Scan(&c.ID, &c.Status, &c.Assignee, &c.Acquirer, &c.MerchantID, &c.OrderID, &c.Outcome, &c.Cause, &c.SubCause,
-		&c.Owed, &c.Excess, &c.Currency, &c.Opened, &evidence, &counter)
+		&c.Owed, &c.Excess, &c.Currency, &c.Opened, &evidence, &counter, &c.DueDate, &c.Confidence, &c.Action, &c.Incident, &c.Features, &c.Rates, &c.Weights)
 	if err != nil {
 		return c, err
 	}
@@ -80,7 +92,7 @@ func List(ctx context.Context, pool *pgxpool.Pool, status string) ([]Case, error
 		return nil, fmt.Errorf("list cases: %w", err)
 	}
 	for i := range list {
-		list[i].Evidence, list[i].Counter = nil, nil
+		list[i].Evidence, list[i].Counter, list[i].Features, list[i].Rates, list[i].Weights = nil, nil, "", "", ""
 	}
 	return list, nil
 }

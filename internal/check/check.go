@@ -283,7 +283,11 @@ func Run(ctx context.Context, tx pgx.Tx, rules match.Rules) (Report, error) {
 	if _, err := match.Decide(ctx, tx, match.Scope{All: true}, rules); err != nil {
 		return Report{}, fmt.Errorf("derive verdicts again: %w", err)
 	}
-	if err := classify.Explain(ctx, tx, classify.Rules{AsOf: rules.AsOf, Zone: rules.Zone, Acquirers: rules.Acquirers}); err != nil {
+	weights, err := classify.UsedWeights(ctx, tx)
+	if err != nil {
+		return Report{}, fmt.Errorf("read the weights of the last run: %w", err)
+	}
+	if err := classify.Explain(ctx, tx, classify.Rules{AsOf: rules.AsOf, Zone: rules.Zone, Acquirers: rules.Acquirers, Weights: weights}); err != nil {
 		return Report{}, fmt.Errorf("derive explanations again: %w", err)
 	}
 	for _, inv := range derived() {

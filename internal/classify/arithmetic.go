@@ -45,49 +45,60 @@ type Share struct {
 	Share    float64        `json:"share"`
 }
 
-// Derive does the arithmetic of a verdict again, from the features and rates that are stored with it.
-func (w *Weights) Derive(features, rates string) (Arithmetic, error) {
-	var list []feature
+// parseInference reads what is stored with a verdict, and derives it again by some weights.
+func parseInference(w *Weights, features, rates string) (*inference, error) {
+	n := &inference{base: w.rate, rates: w.rate}
 	for _, text := range strings.Fields(features) {
 		family, value, ok := strings.Cut(text, "=")
 		if !ok {
-			return Arithmetic{}, fmt.Errorf("stored feature %q is not family=value", text)
+			return nil, fmt.Errorf("stored feature %q is not family=value", text)
 		}
-		list = append(list, feature{family, strings.ReplaceAll(value, "~", " ")})
+		n.features = append(n.features, feature{family, strings.ReplaceAll(value, "~", " ")})
 	}
-	var h *habit
-	n := inference{features: list, base: w.rate, rates: w.rate}
 	for _, text := range strings.Fields(rates) {
 		name, value, ok := strings.Cut(text, "=")
 		family, sub, ok2 := strings.Cut(name, ":")
 		rate, err := strconv.ParseFloat(value, 64)
 		if !ok || !ok2 || err != nil {
-			return Arithmetic{}, fmt.Errorf("stored rate %q is not family:sub_cause=number", text)
+			return nil, fmt.Errorf("stored rate %q is not family:sub_cause=number", text)
 		}
 		switch at := indexOf(recon.SubCause(sub)); {
 		case family == "habit":
-			if h == nil {
-				h = &habit{}
+			if n.habit == nil {
+				n.habit = &habit{}
 			}
 			if sub == "silent" {
-				h.silent = rate
+				n.habit.silent = rate
 			} else {
-				h.lacks = rate
+				n.habit.lacks = rate
 			}
 		case at < 0:
-			return Arithmetic{}, fmt.Errorf("stored rate %q is of no sub-cause", text)
+			return nil, fmt.Errorf("stored rate %q is of no sub-cause", text)
 		default:
 			n.rates[at] = rate
 			n.shifts = append(n.shifts, shift{sub: at, family: family, to: rate})
 		}
 	}
-	n.habit = h
-	n.likelihood = w.likelihoodOf(list, h)
+	n.conclude(w)
+	return n, nil
+}
+
+// conclude does the arithmetic: features and rates are given, the posterior follows.
+func (n *inference) conclude(w *Weights) {
+	n.likelihood = w.likelihoodOf(n.features, n.habit)
 	n.posterior = w.posterior(&n.rates, &n.likelihood)
 	n.verdict = w.decide(&n.posterior)
+}
+
+// Derive does the arithmetic of a verdict again, from the features and rates that are stored with it.
+func (w *Weights) Derive(features, rates string) (Arithmetic, error) {
+	n, err := parseInference(w, features, rates)
+	if err != nil {
+		return Arithmetic{}, err
+	}
 	a := Arithmetic{Weights: w.Version, SubCause: recon.SubCauses[n.sub], RunnerUp: recon.SubCauses[n.runnerUp], Confidence: n.confidence}
 	a.Steps = append(a.Steps, Step{"how often each takes an order", decibans(n.base[n.sub], n.base[n.runnerUp])})
-	for _, f := range list {
+	for _, f := range n.features {
 		if p := n.weigh(w, f); p != nil {
 			a.Steps = append(a.Steps, Step{f.String(), decibans(p[n.sub], p[n.runnerUp])})
 		}
@@ -102,7 +113,7 @@ func (w *Weights) Derive(features, rates string) (Arithmetic, error) {
 			db = -decibans(x.to, at[x.sub])
 		}
 		at[x.sub] = x.to
-		a.Steps = append(a.Steps, Step{fmt.Sprintf("%s: %s of such orders are %s", x.family, percent(x.to), recon.SubCauses[x.sub]), db})
+		a.Steps = append(a.Steps, Step{fmt.Sprintf("%s, how often such orders are %s", x.family, recon.SubCauses[x.sub]), db})
 	}
 	for j, p := range n.posterior {
 		if p >= 0.001 {

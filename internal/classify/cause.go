@@ -40,10 +40,8 @@ func (e *explainer) infer(s *subject) *inference {
 	if h, ok := e.habits[s.Acquirer]; ok {
 		n.habit = &h
 	}
-	n.likelihood = w.likelihoodOf(n.features, n.habit)
 	e.shifts(s, n)
-	n.posterior = w.posterior(&n.rates, &n.likelihood)
-	n.verdict = w.decide(&n.posterior)
+	n.conclude(w)
 	return n
 }
 
@@ -220,7 +218,8 @@ func (e *explainer) caused(s *subject) Explanation {
 		case item.EN == "":
 		case item.Decibans > 0 || item.Decibans == 0 && len(x.Evidence) == 0:
 			x.Evidence = append(x.Evidence, item)
-		case item.Decibans < 0:
+		case item.Decibans <= -leastCounter && !(item.Family == "settlement" && n.features[0].value == "none"):
+			// That there is no line is what is to be explained, and speaks against nothing.
 			x.Counter = append(x.Counter, item)
 		}
 	}
@@ -269,6 +268,7 @@ func (e *explainer) straggler(s *subject, sub recon.SubCause) []Evidence {
 const (
 	maxSentences = 4
 	maxCounter   = 2
+	leastCounter = 3 // decibans, two to one
 )
 
 func abs(n int) int { return max(n, -n) }

@@ -105,7 +105,7 @@ func findOutages(ctx context.Context, tx pgx.Tx, marks []mark) ([]window, error)
 		found = append(found, scanScope(scope, scopes[scope], totals.of(scope))...)
 	}
 	slices.SortFunc(found, func(a, b window) int {
-		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.scope.acquirer, b.scope.acquirer), cmp.Compare(a.scope.channel, b.scope.channel), a.from.Compare(b.from))
+		return cmp.Or(cmp.Compare(b.score*b.scope.narrow(), a.score*a.scope.narrow()), cmp.Compare(a.scope.acquirer, b.scope.acquirer), cmp.Compare(a.scope.channel, b.scope.channel), a.from.Compare(b.from))
 	})
 	// The strongest first; what it explains is taken from the others.
 	var kept []window
@@ -118,6 +118,15 @@ func findOutages(ctx context.Context, tx pgx.Tx, marks []mark) ([]window, error)
 		}
 	}
 	return kept, nil
+}
+
+// narrow makes a narrow scope win over a wide one that explains little more: the smallest scope that explains the failures is
+// the one that failed (practice §4.4, Adtributor).
+func (s seriesKey) narrow() float64 {
+	if s.acquirer == "" || s.channel == "" {
+		return 0.75
+	}
+	return 1
 }
 
 // meets reports whether two scopes have orders in common.

@@ -3,6 +3,7 @@ package classify
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -315,6 +316,22 @@ func (e *explainer) storeWeights(ctx context.Context, tx pgx.Tx) error {
 		VALUES ($1, $2)
 		ON CONFLICT DO NOTHING`, w.Version, string(w.Text))
 	return err
+}
+
+// UsedWeights returns the weights that the stored explanations were made by, nil where there are none.
+func UsedWeights(ctx context.Context, tx pgx.Tx) (*Weights, error) {
+	var text string
+	err := tx.QueryRow(ctx, `
+		SELECT text
+		  FROM weights
+		 WHERE version = (SELECT weights FROM explanation WHERE weights IS NOT NULL LIMIT 1)`).Scan(&text)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return ParseWeights([]byte(text))
 }
 
 // readNames reads, for verdicts that have candidates or a sibling at another merchant, whom they name.

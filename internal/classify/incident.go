@@ -112,10 +112,11 @@ func incidentID(kind, scope string, first [16]byte) string {
 
 // known is an incident as the last run of an earlier night left it.
 type known struct {
-	id, kind, scope string
-	from, to        time.Time
-	peak            int64
-	live            bool // an incident of this run continues it
+	id, kind, scope   string
+	acquirer, channel string
+	from, to          time.Time
+	peak              int64
+	live              bool // an incident of this run continues it
 }
 
 // readIncidents reads the incidents of earlier nights. What runs of this night have said before counts for nothing: the files
@@ -128,7 +129,7 @@ func readIncidents(ctx context.Context, tx pgx.Tx, asOf time.Time) ([]*known, er
 		     WHERE as_of < $1
 		     ORDER BY incident_id, as_of DESC
 		)
-		SELECT incident_id, kind, scope, started_at, ended_at, peak_orders
+		SELECT incident_id, kind, scope, acquirer, channel, started_at, ended_at, peak_orders
 		  FROM last
 		 ORDER BY started_at, incident_id`, asOf)
 	if err != nil {
@@ -136,7 +137,7 @@ func readIncidents(ctx context.Context, tx pgx.Tx, asOf time.Time) ([]*known, er
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (*known, error) {
 		var k known
-		err := row.Scan(&k.id, &k.kind, &k.scope, &k.from, &k.to, &k.peak)
+		err := row.Scan(&k.id, &k.kind, &k.scope, &k.acquirer, &k.channel, &k.from, &k.to, &k.peak)
 		return &k, err
 	})
 }
@@ -146,10 +147,13 @@ const sameAfter = 4 * 24 * time.Hour
 
 // continues returns the earlier incident that n is the continuation of: one of the same kind and scope whose span n's meets.
 // Evidence that grows, an order that is explained otherwise after all, a log that comes late: none of it makes another
-// incident.
+// incident. An outage's scope may grow or narrow, too.
 func (n *incident) continues(earlier []*known) *known {
 	for _, k := range earlier {
-		if k.live || k.kind != n.kind || k.scope != n.scope {
+		if k.live || k.kind != n.kind || k.scope != n.scope && n.kind != kindOutage {
+			continue
+		}
+		if k.scope != n.scope && !(seriesKey{k.acquirer, k.channel}).meets(seriesKey{n.acquirer, n.channel}) {
 			continue
 		}
 		near := sameAfter

@@ -237,3 +237,58 @@ func lone(files map[fileKey]int64) *explainer {
 		late: &lateness{prior: lawOf([maxLate + 1]float64{}, [maxLate + 1]float64{}, 0, 0, w.rate[systemDelay])}, batches: batches{},
 		incidents: map[string]*incident{}, named: map[string]bool{}}
 }
+
+// Labels move weights towards what they say, a few of them little and thousands wholly; none at all change nothing; and what is
+// written can be read.
+func TestRefit(t *testing.T) {
+	t.Parallel()
+	w := Shipped()
+	// An acquirer whose lost payments carry channel transaction ids, which the shipped weights think rare.
+	lost := Labelled{Features: "settlement=none status=success code=approved callback=silent channel_txn=has",
+		Rates: "habit:silent=0.01 habit:lacks=0.002 file:file_late=1e-08 age:system_delay=0.0003", Actual: recon.FalseSuccess}
+	before, err := w.Derive(lost.Features, lost.Rates)
+	if err != nil {
+		t.Fatal(err)
+	}
+	share := func(a Arithmetic) float64 {
+		for _, s := range a.Posterior {
+			if s.SubCause == recon.FalseSuccess {
+				return s.Share
+			}
+		}
+		return 0
+	}
+	last := share(before)
+	for _, n := range []int{0, 20, 1000} {
+		var labels []Labelled
+		for range n {
+			labels = append(labels, lost)
+		}
+		text, err := w.Refit(labels)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fitted, err := ParseWeights(text)
+		if err != nil {
+			t.Fatalf("after %d labels: %v", n, err)
+		}
+		a, err := fitted.Derive(lost.Features, lost.Rates)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch got := share(a); {
+		case n == 0 && math.Abs(got-last) > 0.005:
+			t.Errorf("without labels a share of %.4f becomes %.4f", last, got)
+		case n > 0 && got <= last:
+			t.Errorf("after %d labels the share is %.4f, before %.4f", n, got, last)
+		default:
+			last = got
+		}
+	}
+	if last < 0.95 {
+		t.Errorf("a thousand labels leave a share of %.3f", last)
+	}
+	if _, err := w.Refit([]Labelled{{Features: "status", Actual: recon.Closed}}); err == nil {
+		t.Error("a label that cannot be read is taken")
+	}
+}

@@ -32,6 +32,7 @@ type Config struct {
 	Acquirers   recon.Acquirers
 	Aliases     map[string]map[string]string
 	Profiles    []string // files and folders of the user's own formats
+	Weights     string   // file of weights of causes, "" for those that ship
 }
 
 // file is the YAML document; a key that it does not have is an error.
@@ -44,6 +45,7 @@ type file struct {
 	TimeZone    string              `yaml:"time_zone"`
 	Schedule    []string            `yaml:"schedule"`
 	Profiles    []string            `yaml:"profiles"`
+	Weights     string              `yaml:"weights"`
 	Acquirers   map[string]acquirer `yaml:"acquirers"`
 }
 
@@ -150,7 +152,7 @@ func Load(path string, getenv func(string) string) (Config, error) {
 func (f file) validate() (Config, error) {
 	c := Config{
 		DatabaseURL: f.DatabaseURL, DataDir: f.DataDir, Inbox: f.Inbox, Out: f.Out, Lang: f.Lang, Schedule: f.Schedule,
-		Profiles: f.Profiles, Acquirers: recon.Acquirers{}, Aliases: map[string]map[string]string{},
+		Profiles: f.Profiles, Weights: f.Weights, Acquirers: recon.Acquirers{}, Aliases: map[string]map[string]string{},
 	}
 	if c.Lang == "" {
 		c.Lang = "en"

@@ -183,6 +183,14 @@ var sourceWords = map[string]string{
 	"file register; cohort: settlement file": "文件登记、同文件订单",
 }
 
+// ChineseSource is the source of evidence as a clerk reads it; a file and line stays as it is.
+func ChineseSource(source string) string {
+	if zh, ok := sourceWords[source]; ok {
+		return zh
+	}
+	return source
+}
+
 // sentences joins evidence into one cell: each sentence with its source.
 func (v *View) sentences(list []classify.Evidence) string {
 	var b strings.Builder
@@ -193,7 +201,7 @@ func (v *View) sentences(list []classify.Evidence) string {
 		text, source := e.EN, e.Source
 		if v.Lang == Chinese {
 			text = strings.ReplaceAll(statusWord.ReplaceAllStringFunc(e.ZH, v.word), " (void)", "（撤单）")
-			source = cmp.Or(sourceWords[source], source)
+			source = ChineseSource(source)
 		}
 		b.WriteString(text)
 		if source != "" {

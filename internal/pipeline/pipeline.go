@@ -37,7 +37,8 @@ type Job struct {
 	Log      *slog.Logger
 	Progress ingest.Progress    // may be nil
 	Program  string             // name and version, for the record of runs
-	Profiles []*profile.Profile // the user\'s own formats
+	Profiles []*profile.Profile // the user's own formats
+	Weights  *classify.Weights  // of causes; nil for those that ship
 }
 
 // Options say what one run does.
@@ -182,8 +183,15 @@ func (j *Job) decide(ctx context.Context, tx pgx.Tx, scope match.Scope, asOf tim
 	if err != nil {
 		return fmt.Errorf("decide: %w", err)
 	}
-	if err := classify.Explain(ctx, tx, classify.Rules{AsOf: asOf, Zone: j.Config.Zone, Acquirers: j.Config.Acquirers}); err != nil {
+	if err := cases.Learn(ctx, tx, asOf); err != nil {
+		return err
+	}
+	start := time.Now()
+	if err := classify.Explain(ctx, tx, j.Explain(asOf)); err != nil {
 		return fmt.Errorf("explain: %w", err)
+	}
+	if report.Seconds != nil { // a look back or ahead asks for no times
+		report.Seconds["explain"] = time.Since(start).Seconds()
 	}
 	if report.Cases, err = cases.Update(ctx, tx, asOf); err != nil {
 		return fmt.Errorf("update cases: %w", err)
@@ -244,6 +252,11 @@ func (j *Job) export(ctx context.Context, q querier, opt Options, report *Report
 	}
 	report.Export = path
 	return nil
+}
+
+// Explain returns the rules of an explanation as of an instant.
+func (j *Job) Explain(asOf time.Time) classify.Rules {
+	return classify.Rules{AsOf: asOf, Zone: j.Config.Zone, Acquirers: j.Config.Acquirers, Weights: j.Weights}
 }
 
 type querier interface {
