@@ -216,7 +216,7 @@ func (e *explainer) caused(s *subject) Explanation {
 	for _, item := range items {
 		switch {
 		case item.EN == "":
-		case item.Decibans > 0 || item.Decibans == 0 && len(x.Evidence) == 0:
+		case item.Decibans >= leastSentence || item.Decibans >= 0 && len(x.Evidence) == 0:
 			x.Evidence = append(x.Evidence, item)
 		case item.Decibans <= -leastCounter && !(item.Family == "settlement" && n.features[0].value == "none"):
 			// That there is no line is what is to be explained, and speaks against nothing.
@@ -266,9 +266,10 @@ func (e *explainer) straggler(s *subject, sub recon.SubCause) []Evidence {
 
 // How many sentences a person reads; all evidence is kept beside them.
 const (
-	maxSentences = 4
-	maxCounter   = 2
-	leastCounter = 3 // decibans, two to one
+	maxSentences  = 3
+	leastSentence = 2 // decibans
+	maxCounter    = 2
+	leastCounter  = 3 // decibans, two to one
 )
 
 func abs(n int) int { return max(n, -n) }
@@ -422,12 +423,11 @@ var chineseSub = map[recon.SubCause]string{
 }
 
 // mark is what an order means to the searches for outages and faults, and whether it means anything.
-func (e *explainer) mark(s *subject) (mark, bool) {
+func (e *explainer) mark(s *subject, n *inference) (mark, bool) {
 	if s.TxnTime == nil || s.Type != string(recon.TypeSale) || !s.lineMissing() && s.outcome() != recon.StatusMismatch {
 		return mark{}, false
 	}
 	w := e.rules.weights()
-	n := e.infer(s)
 	m := mark{key: s.Key, at: *s.TxnTime, series: seriesKey{s.Acquirer, s.Channel}, merchant: s.MerchantID, terminal: s.TerminalID}
 	quiet := 0.0
 	for j := range n.rates {

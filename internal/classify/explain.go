@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -62,6 +63,9 @@ const batchRows = 5000
 // follow match.Decide in the same transaction: it reads that one's temporary tables.
 func Explain(ctx context.Context, tx pgx.Tx, rules Rules) error {
 	e := &explainer{rules: rules, incidents: map[string]*incident{}, named: map[string]bool{}}
+	if err := gatherSubjects(ctx, tx); err != nil {
+		return fmt.Errorf("read what is flagged: %w", err)
+	}
 	if err := e.findCohorts(ctx, tx); err != nil {
 		return err
 	}
@@ -71,13 +75,7 @@ func Explain(ctx context.Context, tx pgx.Tx, rules Rules) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM explanation`); err != nil {
 		return err
 	}
-	if err := eachSubject(ctx, tx, func(batch []subject) error {
-		_, err := tx.CopyFrom(ctx, pgx.Identifier{"explanation"},
-			[]string{"order_key", "episode", "cause", "sub_cause", "confidence", "certainty", "incident_id", "evidence",
-				"counter_evidence", "action", "needs_follow_up", "runner_up", "features", "rates", "weights"},
-			pgx.CopyFromSlice(len(batch), func(i int) ([]any, error) { return e.values(&batch[i]) }))
-		return err
-	}); err != nil {
+	if err := e.storeExplanations(ctx, tx); err != nil {
 		return fmt.Errorf("store explanations: %w", err)
 	}
 	if err := e.storeWeights(ctx, tx); err != nil {
@@ -127,10 +125,14 @@ func (e *explainer) findCohorts(ctx context.Context, tx pgx.Tx) error {
 	if err := eachSubject(ctx, tx, func(batch []subject) error {
 		for i := range batch {
 			s := &batch[i]
-			if m, ok := e.mark(s); ok {
+			if !s.outcome().CarriesCause() {
+				continue
+			}
+			n := e.infer(s)
+			if m, ok := e.mark(s, n); ok {
 				marks = append(marks, m)
 			}
-			e.begin(s)
+			e.begin(s, n)
 		}
 		return nil
 	}); err != nil {
@@ -182,11 +184,7 @@ func (e *explainer) background(o *tailOrder) (rate float64, settled int64, ok bo
 }
 
 // begin notes an order that its own rows make part of an incident, for the incident's first order names it.
-func (e *explainer) begin(s *subject) {
-	if !s.outcome().CarriesCause() || s.settlementValue() == "none" && s.TxnTime == nil {
-		return
-	}
-	n := e.infer(s)
+func (e *explainer) begin(s *subject, n *inference) {
 	for _, x := range n.shifts {
 		if x.incident != nil {
 			x.incident.begin(s.at(), s.Key)
@@ -197,13 +195,20 @@ func (e *explainer) begin(s *subject) {
 	}
 }
 
-// eachSubject hands over all subjects, a batch at a time. A cursor keeps memory bounded however much is open.
-func eachSubject(ctx context.Context, tx pgx.Tx, do func([]subject) error) error {
-	// All rows are read, so the plan must be the one that is fastest to the end, not to the first.
-	if _, err := tx.Exec(ctx, `SET LOCAL cursor_tuple_fraction = 1`); err != nil {
-		return err
+// gatherSubjects puts the subjects into a temporary table, for they are read twice and their joins cost more than they do.
+func gatherSubjects(ctx context.Context, tx pgx.Tx) error {
+	names := make([]string, len((&subject{}).scan()))
+	for i := range names {
+		names[i] = fmt.Sprint("c", i)
 	}
-	if _, err := tx.Exec(ctx, `DECLARE subject NO SCROLL CURSOR FOR `+subjectsSQL); err != nil {
+	_, err := tx.Exec(ctx, fmt.Sprintf(`CREATE TEMP TABLE flagged (%s) ON COMMIT DROP AS %s`, strings.Join(names, ", "), subjectsSQL))
+	return err
+}
+
+// eachSubject hands over all subjects in the order of their keys, a batch at a time. A cursor keeps memory bounded however much
+// is open; a temporary table that was filled in order is read in order.
+func eachSubject(ctx context.Context, tx pgx.Tx, do func([]subject) error) error {
+	if _, err := tx.Exec(ctx, `DECLARE subject NO SCROLL CURSOR FOR TABLE flagged`); err != nil {
 		return err
 	}
 	for {
@@ -229,6 +234,58 @@ func eachSubject(ctx context.Context, tx pgx.Tx, do func([]subject) error) error
 			return err
 		}
 	}
+}
+
+// storeExplanations explains every subject and writes what is found. While one batch is written the next is explained.
+func (e *explainer) storeExplanations(ctx context.Context, tx pgx.Tx) error {
+	type explained struct {
+		rows [][]any
+		err  error
+	}
+	var pending chan explained
+	write := func() error {
+		if pending == nil {
+			return nil
+		}
+		done := <-pending
+		pending = nil
+		if done.err != nil {
+			return done.err
+		}
+		_, err := tx.CopyFrom(ctx, pgx.Identifier{"explanation"},
+			[]string{"order_key", "episode", "cause", "sub_cause", "confidence", "certainty", "incident_id", "evidence",
+				"counter_evidence", "action", "needs_follow_up", "runner_up", "features", "rates", "weights"},
+			pgx.CopyFromRows(done.rows))
+		return err
+	}
+	last := make(chan struct{})
+	close(last)
+	err := eachSubject(ctx, tx, func(batch []subject) error {
+		next, before := make(chan explained, 1), last
+		last = make(chan struct{})
+		go func(mine chan struct{}) {
+			defer close(mine)
+			<-before // one batch after the other: incidents are named by their first order
+			var out explained
+			for i := range batch {
+				row, err := e.values(&batch[i])
+				if err != nil {
+					out.err = err
+					break
+				}
+				out.rows = append(out.rows, row)
+			}
+			next <- out
+		}(last)
+		err := write()
+		pending = next
+		return err
+	})
+	if err == nil {
+		err = write()
+	}
+	<-last
+	return err
 }
 
 // explainer explains one subject after the other.

@@ -51,11 +51,12 @@ func clockOf(at time.Time, zone *time.Location) time.Duration {
 const (
 	shortMerchants = 3
 	shortMissing   = 4
-	shortRate      = 0.8  // behind the cut
-	shortPrior     = 1e-3 // of files
-	shortGone      = 0.97 // of the orders behind the cut, some of which settled by another way
-	shortGoneOf    = 30.0 // as sure of it as so many orders make one
-	fewerPrior     = 0.5  // of files on a date that has fewer files than the acquirer sends for one
+	shortRate      = 0.8   // behind the cut
+	shortShare     = 0.005 // of the file; fewer are stragglers
+	shortPrior     = 1e-3  // of files
+	shortGone      = 0.97  // of the orders behind the cut, some of which settled by another way
+	shortGoneOf    = 30.0  // as sure of it as so many orders make one
+	fewerPrior     = 0.5   // of files on a date that has fewer files than the acquirer sends for one
 )
 
 // findShortFiles looks, in every file that orders of several merchants are missing from, for a cut behind which nearly all
@@ -69,7 +70,7 @@ func findShortFiles(ctx context.Context, tx pgx.Tx, r *register, missing []missi
 	found := map[fileKey]*shortFile{}
 	for k, list := range by {
 		list, merchants := ordinary(list)
-		if len(list) < shortMissing || merchants < shortMerchants {
+		if len(list) < shortMissing || merchants < shortMerchants || float64(len(list)) < shortShare*float64(r.files[k]) {
 			continue
 		}
 		settled, err := settledIn(ctx, tx, k)
