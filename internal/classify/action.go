@@ -26,6 +26,8 @@ var Actions = map[string]Action{
 	"load_calendar":   {"Load the year's working days with 'posrecon calendar load'.", "载入该年度工作日历（posrecon calendar load）。", ContactIT},
 	"find_order":      {"Look for the order: a late POS log, another store's till, or a payment taken outside it; refund it if nobody owns it.", "查找对应订单：POS 日志晚到、他店收银或线下收款；无主则退款。", ContactStore},
 	"find_refund":     {"Ask who issued the refund: money was taken from you. If nobody did, dispute it with the acquirer.", "核实退款由谁发起：资金已被扣回；无人发起则向收单机构申诉。", ContactStore},
+	"check_merchant":  {"Compare the merchant ids: where both are yours, declare one as an alias of the other.", "核对商户号：若为同一商户，请在配置中声明别名。", ContactFinance},
+	"failed_unsaid":   {"Nothing is owed by the POS's own record; why it failed is not recorded.", "按 POS 记录无应收；失败原因未记录。", ContactNone},
 	"announced":       {"Look for the order; nothing has been paid for it, so there is nothing to give back.", "查找对应订单；尚未付款，无需退款。", ContactStore},
 	"query_order":     {"Query the order at the channel first (查单): what to do depends on whether it was paid.", "先向渠道查单：是否已支付决定下一步。", ContactIT},
 	"check_duplicate": {"Compare both records; if the payer was charged twice refund one, if the acquirer paid twice tell it.", "核对两笔记录；如顾客被重复扣款则退一笔，如渠道重复结算则告知渠道。", ContactStore},
@@ -67,6 +69,9 @@ func (e *explainer) action(s *subject, n *inference) string {
 		return "check_amount"
 	case "other_status":
 		return "correct_status"
+	}
+	if sub.Cause() == recon.FailedTxn && s.POSStatus == string(recon.POSFailed) && s.code().sub != sub {
+		return "failed_unsaid"
 	}
 	risk := 0.0
 	for j, p := range n.posterior {

@@ -94,12 +94,13 @@ type batches map[batchKey]*batch
 
 // readBatches counts, for every batch with an order that is due and has no line, its orders and those without one. Orders
 // that the POS itself did not complete say nothing of a batch.
-func readBatches(ctx context.Context, tx pgx.Tx) (batches, error) {
+func readBatches(ctx context.Context, tx pgx.Tx, since recon.Date) (batches, error) {
 	rows, err := tx.Query(ctx, `
 		WITH late AS (
 		    SELECT DISTINCT acquirer, business_date
 		      FROM verdict
-		     WHERE outcome = 'unsettled'
+		     WHERE business_date > $1
+		       AND outcome = 'unsettled'
 		       AND settle_key IS NULL
 		       AND pos_status = 'SUCCESS'
 		), by_merchant AS (
@@ -116,6 +117,8 @@ func readBatches(ctx context.Context, tx pgx.Tx) (batches, error) {
 		       AND v.pos_status = 'SUCCESS'
 		       AND v.outcome <> 'pending'
 		       AND v.due_date IS NOT NULL
+		       -- Its money is at another merchant id: that says nothing of the batch.
+		       AND NOT EXISTS (SELECT FROM sibling AS b WHERE (b.order_key, b.episode) = (v.order_key, v.episode))
 		     GROUP BY v.acquirer, v.channel, v.business_date, v.due_date, v.merchant_id
 		)
 		-- Merchants without a missing order are told together: there are many, and nothing is asked of one of them.
@@ -127,7 +130,7 @@ func readBatches(ctx context.Context, tx pgx.Tx) (batches, error) {
 		       sum(due)::bigint,
 		       sum(missing)::bigint
 		  FROM by_merchant
-		 GROUP BY acquirer, channel, business_date, due_date, merchant`)
+		 GROUP BY acquirer, channel, business_date, due_date, merchant`, since.UTC())
 	if err != nil {
 		return nil, err
 	}
@@ -206,5 +209,8 @@ func (all batches) missingElsewhere(k batchKey, merchant string) (rate float64, 
 		return 0, 0, false
 	}
 	robust := b.without(merchant)
+	if robust.due <= 0 {
+		robust = c // the one other merchant is all there is
+	}
 	return (float64(robust.missing) + 0.5*quietMissing) / (float64(max(robust.due, 0)) + 0.5), c.due - c.missing, true
 }

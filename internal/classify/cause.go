@@ -58,7 +58,12 @@ func (e *explainer) shifts(s *subject, n *inference) {
 		e.delayShift(s, n, raise)
 		e.batchShift(s, n, raise)
 	}
-	if s.TxnTime != nil && (s.lineMissing() || s.outcome() == recon.StatusMismatch) {
+	if s.Type == string(recon.TypeRefund) {
+		raise(shift{sub: falseSuccess, family: "refund", to: fileHere}) // no till makes a refund up
+	}
+	// A failure whose log has no codes at all is a failed transaction (contract §4), whatever goes on around it.
+	codeless := s.POSStatus == string(recon.POSFailed) && !s.Codes
+	if s.TxnTime != nil && !codeless && (s.lineMissing() || s.outcome() == recon.StatusMismatch) {
 		if w, ok := outageAt(e.outages, seriesKey{s.Acquirer, s.Channel}, *s.TxnTime); ok && s.Type == string(recon.TypeSale) {
 			x := shift{channelOutage, "channel", n.rates[channelOutage] + w.probability*max(w.inside-w.outside, 0.05), outageEvidence(s, w, e.rules.Zone), nil}
 			if w.probability > outageStated {
@@ -71,27 +76,31 @@ func (e *explainer) shifts(s *subject, n *inference) {
 		}
 	}
 	if t, ok := e.twins[s.Key]; ok && s.lineMissing() {
-		raise(shift{operatorError, "twin", n.rates[operatorError] * twinWeight, Evidence{Family: "twin",
+		raise(shift{operatorError, "twin", min(n.rates[operatorError]*twinWeight, 1), Evidence{Family: "twin",
 			EN:     fmt.Sprintf("%s %s settled for merchant %s without an order, within %d minutes: the payer may have scanned its code", s.Amount, s.Currency, t.merchant, twinMinutes),
 			ZH:     fmt.Sprintf("%d 分钟内有一笔 %s %s 结算到商户 %s 且无对应订单：顾客可能扫错了码", twinMinutes, s.Amount, s.Currency, t.merchant),
 			Source: t.source}, nil})
 	}
 	if k := (payoutDay{s.Acquirer, dateOrZero(s.PayoutDate)}); s.settlementValue() == "settled" && s.reason().sub == "" {
 		if many, of, ok := e.payouts[k].shared(s.PayoutStatus); ok {
-			raise(shift{payoutLate, "payee", n.rates[payoutLate] * sharedWeight, Evidence{Family: "payee",
-				EN:     fmt.Sprintf("%d of %d merchants that %s paid on %s have a payout that is %s: that is no single payee's account", many, of, s.Acquirer, k.date, s.PayoutStatus),
+			raise(shift{payoutLate, "payee", min(n.rates[payoutLate]*sharedWeight, 1), Evidence{Family: "payee",
+				EN:     fmt.Sprintf("%d of %d merchants with a payout of %s on %s have one that is %s: that is no single payee's account", many, of, s.Acquirer, k.date, s.PayoutStatus),
 				ZH:     fmt.Sprintf("%s %s 划款的 %d 家商户中有 %d 家同为 %s：不是个别收款账户的问题", s.Acquirer, k.date, of, many, s.PayoutStatus),
 				Source: "cohort: payouts of the day"}, nil})
 		}
 	}
 	// A file that has not come outranks any story about one merchant (practice §2.7): its orders tell nothing of him.
-	if s.POSStatus == string(recon.POSSuccess) && s.lineMissing() && s.TxnTime != nil && n.rates[fileLate] < 1 {
-		e.merchantShift(s, n, raise)
+	if s.POSStatus == string(recon.POSSuccess) && s.lineMissing() && s.TxnTime != nil && n.rates[fileLate] < 1 && !e.merchantShift(s, n, raise) {
+		// A frozen account is silent for all of a merchant's orders or for none: a lone one is hardly ever frozen.
+		raise(shift{sub: accountFrozen, family: "merchant", to: n.rates[accountFrozen] * loneFreeze})
 	}
 }
 
 // fileHere is what is left of the chance that an order's file is late, once it is there: files are short in small ways, too.
 const fileHere = 1e-8
+
+// loneFreeze is how much rarer a silent freeze is where the merchant's other orders settle.
+const loneFreeze = 0.01
 
 // How much likelier a wrong code is where a twin is found, and a late bank where many payees wait.
 const (
@@ -112,13 +121,13 @@ func (e *explainer) fileShift(s *subject, n *inference, raise func(shift)) {
 	}
 	if f := e.short[fileKey{s.Acquirer, date}]; f != nil && s.TxnTime != nil && f.leavesOut(*s.TxnTime, e.rules.Zone) {
 		raise(shift{fileLate, "file", f.probability * shortGone, Evidence{Family: "file",
-			EN:     fmt.Sprintf("%s's settlement file of %s is short: from %s on none of its %d orders, of %d merchants, is in it", s.Acquirer, date, f.since(e.rules.Zone), f.missing, f.merchants),
-			ZH:     fmt.Sprintf("%s %s 的结算文件不完整：自 %s 起 %d 笔（%d 家商户）均不在文件中", s.Acquirer, date, f.since(e.rules.Zone), f.missing, f.merchants),
+			EN:     fmt.Sprintf("%s's settlement file of %s is short: %d orders of %d merchants, sold from %s on, are not in it", s.Acquirer, date, f.missing, f.merchants, f.since(e.rules.Zone)),
+			ZH:     fmt.Sprintf("%s %s 的结算文件不完整：自 %s 起有 %d 笔（%d 家商户）不在文件中", s.Acquirer, date, f.since(e.rules.Zone), f.missing, f.merchants),
 			Source: "file register; cohort: settlement file"},
 			e.shared(kindFileShort, incident{acquirer: s.Acquirer, on: date})})
 		return
 	}
-	n.rates[fileLate] = fileHere // the file is there, and whole
+	raise(shift{sub: fileLate, family: "file", to: fileHere}) // the file is there, and whole
 }
 
 // since is where the cut is, in words.
@@ -144,7 +153,7 @@ func (e *explainer) delayShift(s *subject, n *inference, raise func(shift)) {
 	if files == 0 {
 		item.EN = fmt.Sprintf("no line in %s's settlement file of %s, and no later file has come yet", s.Acquirer, date)
 		item.ZH = fmt.Sprintf("%s %s 的结算文件中没有本单，之后尚无新文件", s.Acquirer, date)
-		item.Source = "settlement files"
+		item.Family, item.Source = "settlement", "settlement files"
 	}
 	raise(shift{systemDelay, "age", law.rate * share, item, nil})
 }
@@ -165,27 +174,52 @@ func (e *explainer) batchShift(s *subject, n *inference, raise func(shift)) {
 		name := cmp.Or(late.key.channel, "all channels")
 		zh := cmp.Or(late.key.channel, "全部渠道")
 		raise(shift{systemDelay, "batch", to, Evidence{Family: "batch",
-			EN:     fmt.Sprintf("%d of %d orders of %s %s of %s, of %d merchants, have no line although the file is there", late.count.missing, late.count.due, s.Acquirer, name, day(s.BusinessDate), late.merchants),
-			ZH:     fmt.Sprintf("%s %s %s 账期共 %d 笔到期，%d 笔（%d 家商户）无结算明细，而结算文件已到", s.Acquirer, zh, day(s.BusinessDate), late.count.due, late.count.missing, late.merchants),
+			EN:     fmt.Sprintf("%d of %d orders of %s %s of %s, of %d merchants, have no line, though the file that should hold this one is there", late.count.missing, late.count.due, s.Acquirer, name, day(s.BusinessDate), late.merchants),
+			ZH:     fmt.Sprintf("%s %s %s 账期共 %d 笔到期，%d 笔（%d 家商户）无结算明细，而本单应在的结算文件已到", s.Acquirer, zh, day(s.BusinessDate), late.count.due, late.count.missing, late.merchants),
 			Source: "cohort: acquirer × channel × business date"},
 			e.shared(kindBatchLate, incident{acquirer: s.Acquirer, channel: late.key.channel, on: k.business})})
 	}
 }
 
-// merchantShift is a merchant of whom nothing settles any more. Its odds are against everything else that could make the
-// line missing.
-func (e *explainer) merchantShift(s *subject, n *inference, raise func(shift)) {
-	t, ok := e.tails.of(s.Acquirer, s.MerchantID, s.Channel, *s.TxnTime)
-	if !ok || t.settled == 0 || t.orders < 2 {
-		return
+// merchantShift is a merchant of whom nothing settles any more, or nothing by one channel. Its odds are against everything else
+// that could make the line missing. It reports whether there is anything to tell.
+func (e *explainer) merchantShift(s *subject, n *inference, raise func(shift)) bool {
+	k := s.batch()
+	if b := e.batches[k]; b != nil && b.others(s.MerchantID).due <= 0 && b.missing >= aloneMissing && b.rate() >= aloneRate {
+		// Nobody is there to compare with: a late batch and a freeze look the same.
+		raise(shift{systemDelay, "batch", max(n.rates[systemDelay], aloneLate), Evidence{Family: "batch",
+			EN:     fmt.Sprintf("%d of %d orders of its batch have no line, and no other merchant is there to compare with", b.missing, b.due),
+			ZH:     fmt.Sprintf("同批 %d 笔中 %d 笔无结算明细，且没有其他商户可供比较", b.due, b.missing),
+			Source: "cohort: acquirer × channel × business date"}, nil})
+		raise(shift{accountFrozen, "merchant", aloneFrozen, Evidence{}, nil})
+		return true
+	}
+	t, channel, ok := e.tails.of(s.Acquirer, s.MerchantID, s.Channel, *s.TxnTime)
+	if !ok || t.settled == 0 || t.orders < 2 || t.odds < leastFrozenOdds {
+		return false
 	}
 	others := n.rates[fileLate] + n.rates[systemDelay] + n.rates[channelOutage]*0.25 + n.rates[falseSuccess]
-	to := n.rates[accountFrozen] + min(t.odds*others, t.probability()) // of a frozen merchant every line is missing
-	raise(shift{accountFrozen, "merchant", min(to, 1) / e.rules.weights().values["settlement"]["none"][accountFrozen], Evidence{Family: "merchant",
-		EN:     fmt.Sprintf("%s of merchant %s's %d due orders since %s has settled, while %d orders of its peers have", t.none(), s.MerchantID, t.orders+t.exceptions, e.local(t.since), t.settled),
-		ZH:     fmt.Sprintf("商户 %s 自 %s 起 %d 笔到期订单中 %d 笔未结算，同期同渠道其他商户 %d 笔已结算", s.MerchantID, e.local(t.since), t.orders+t.exceptions, t.orders, t.settled),
-		Source: "cohort: merchant"}, e.frozenIncident(s.Acquirer, s.MerchantID)})
+	// Of a frozen merchant every line is missing; how many of them are missing silently is in the weights.
+	to := min(t.odds*others, t.probability()) / e.rules.weights().values["settlement"]["none"][accountFrozen]
+	who, whoZH := "merchant "+s.MerchantID, "商户 "+s.MerchantID
+	if channel != "" {
+		who, whoZH = who+" by "+channel, whoZH+"（"+channel+"）"
+	}
+	raise(shift{accountFrozen, "merchant", min(to, 1), Evidence{Family: "merchant",
+		EN:     fmt.Sprintf("%s of %d due orders of %s since %s has settled, while %d orders of its peers in the same batches have", t.none(), t.orders+t.exceptions, who, e.local(t.since), t.settled),
+		ZH:     fmt.Sprintf("%s自 %s 起 %d 笔到期订单中 %d 笔未结算，同批其他商户 %d 笔已结算", whoZH, e.local(t.since), t.orders+t.exceptions, t.orders, t.settled),
+		Source: "cohort: merchant"}, e.frozenIncident(s.Acquirer, s.MerchantID, channel)})
+	return true
 }
+
+// Where a merchant is alone, most of a batch that is missing is as likely late as frozen, a little more so the former.
+const (
+	aloneMissing    = 3
+	aloneRate       = 0.5
+	aloneLate       = 0.5
+	aloneFrozen     = 0.35
+	leastFrozenOdds = 0.01 // below which a run says nothing
+)
 
 // percent writes a share as people do.
 func percent(share float64) string {
@@ -424,7 +458,8 @@ var chineseSub = map[recon.SubCause]string{
 
 // mark is what an order means to the searches for outages and faults, and whether it means anything.
 func (e *explainer) mark(s *subject, n *inference) (mark, bool) {
-	if s.TxnTime == nil || s.Type != string(recon.TypeSale) || !s.lineMissing() && s.outcome() != recon.StatusMismatch {
+	codeless := s.POSStatus == string(recon.POSFailed) && !s.Codes
+	if s.TxnTime == nil || codeless || s.Type != string(recon.TypeSale) || !s.lineMissing() && s.outcome() != recon.StatusMismatch {
 		return mark{}, false
 	}
 	w := e.rules.weights()
@@ -439,8 +474,9 @@ func (e *explainer) mark(s *subject, n *inference) (mark, bool) {
 	m.out = n.likelihood[channelOutage]
 	if s.outcome() == recon.StatusMismatch {
 		// In an outage the channel took it and could not say so; what it is called then does not matter here.
-		p := w.values["settlement"]["other_status"]
-		m.out *= 0.3 / p[channelOutage]
+		all := w.likelihoodOf(s.allFeatures()[1:], n.habit)
+		m.out = 0.3 * all[channelOutage]
+		m.quiet = n.rates[callbackLost] * all[callbackLost]
 	}
 	if (!s.ChannelTxns || !s.HasChannelTxn) && s.noResult() {
 		m.unheard = n.likelihood[network]
@@ -493,6 +529,7 @@ func (e *explainer) outageIncident(w *window) *incident {
 		return known
 	}
 	made.begin(w.from, w.first)
+	made.to = w.to
 	made.probability, made.inside, made.outside, made.compared = w.probability, w.inside, w.outside, true
 	e.incidents[k] = made
 	return made
@@ -505,14 +542,15 @@ func (e *explainer) terminalIncident(s *subject, f *fault) *incident {
 		return known
 	}
 	made.begin(f.from, f.first)
+	made.to = f.to
 	made.probability, made.inside, made.compared = f.probability, float64(f.orders)/float64(max(f.total, 1)), true
 	e.incidents[k] = made
 	return made
 }
 
-// frozenIncident groups what one frozen or abnormal merchant account explains.
-func (e *explainer) frozenIncident(acquirer, merchant string) *incident {
-	return e.shared(kindFrozen, incident{acquirer: acquirer, merchant: merchant})
+// frozenIncident groups what one frozen merchant, or one channel of it, explains.
+func (e *explainer) frozenIncident(acquirer, merchant, channel string) *incident {
+	return e.shared(kindFrozen, incident{acquirer: acquirer, merchant: merchant, channel: channel})
 }
 
 // reasonIncident groups the orders that one account or one late payout explains by its own word.
@@ -522,7 +560,7 @@ func (e *explainer) reasonIncident(s *subject, sub recon.SubCause) *incident {
 	case sub == recon.PayoutLate:
 		return e.shared(kindPayoutLate, incident{acquirer: s.Acquirer, payoutSays: cmp.Or(s.PayoutCode, s.PayoutStatus)})
 	case sub == recon.AccountFrozen || s.settlementValue() == "settled" && sub.Cause() == recon.FrozenAccount:
-		return e.frozenIncident(s.Acquirer, s.MerchantID)
+		return e.shared(kindHeld, incident{acquirer: s.Acquirer, merchant: s.MerchantID, reason: strings.TrimSpace(s.ReasonCode + s.PayoutCode)})
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package classify
 import (
 	"cmp"
 	"context"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -87,7 +88,8 @@ func findOutages(ctx context.Context, tx pgx.Tx, marks []mark) ([]window, error)
 			}
 			candidates[scope] = true
 			for _, m := range g {
-				for _, shift := range []time.Duration{0, 24 * time.Hour} { // a business date begins the evening before
+				// A business date begins the evening before, and lies a day beside that of UTC in some zones.
+				for _, shift := range []time.Duration{-24 * time.Hour, 0, 24 * time.Hour} {
 					days[recon.DateOf(m.at.Add(shift), time.UTC)] = true
 				}
 			}
@@ -105,7 +107,7 @@ func findOutages(ctx context.Context, tx pgx.Tx, marks []mark) ([]window, error)
 		found = append(found, scanScope(scope, scopes[scope], totals.of(scope))...)
 	}
 	slices.SortFunc(found, func(a, b window) int {
-		return cmp.Or(cmp.Compare(b.score*b.scope.narrow(), a.score*a.scope.narrow()), cmp.Compare(a.scope.acquirer, b.scope.acquirer), cmp.Compare(a.scope.channel, b.scope.channel), a.from.Compare(b.from))
+		return cmp.Or(cmp.Compare(b.score*b.scope.narrow(), a.score*a.scope.narrow()), cmp.Compare(b.scope.narrow(), a.scope.narrow()), cmp.Compare(a.scope.acquirer, b.scope.acquirer), cmp.Compare(a.scope.channel, b.scope.channel), a.from.Compare(b.from))
 	})
 	// The strongest first; what it explains is taken from the others.
 	var kept []window
@@ -286,7 +288,8 @@ func bunching(list []mark, totals map[int64]int64, windows []window) float64 {
 	}
 	rate := min(bad/all, 0.5)
 	sum, n := 0.0, 0.0
-	for _, b := range bins {
+	for _, half := range slices.Sorted(maps.Keys(bins)) { // in order, for sums of floats depend on it
+		b := bins[half]
 		if expected := b.all * rate; expected > 0 {
 			d := b.bad - expected
 			sum += d * d / (expected * (1 - rate))

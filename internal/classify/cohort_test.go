@@ -287,7 +287,7 @@ func TestFindTails(t *testing.T) {
 		"where one in five is missing": {run(3, 3), func(*tailOrder) (float64, int64, bool) { return 0.2, 50, true }, 0, 0.2, 3},
 	} {
 		got := findTails(tt.list, tt.rate)
-		one, ok := got.of("lakala", "M1", "WECHAT", noon.Add(time.Hour*200))
+		one, _, ok := got.of("lakala", "M1", "WECHAT", noon.Add(time.Hour*200))
 		if !ok {
 			if tt.orders > 0 {
 				t.Errorf("%s: no run", name)

@@ -91,6 +91,7 @@ func Explain(ctx context.Context, tx pgx.Tx, rules Rules) error {
 // first, then outages and faults among what is left, then the runs again without what outages took.
 func (e *explainer) findCohorts(ctx context.Context, tx pgx.Tx) error {
 	var err error
+	since := recon.DateOf(e.rules.AsOf, e.rules.Zone).AddDays(-lateDays)
 	if e.register, err = readRegister(ctx, tx); err != nil {
 		return fmt.Errorf("read the file register: %w", err)
 	}
@@ -100,13 +101,13 @@ func (e *explainer) findCohorts(ctx context.Context, tx pgx.Tx) error {
 	if e.habits, err = readHabits(ctx, tx, recon.DateOf(e.rules.AsOf, e.rules.Zone), e.rules.weights()); err != nil {
 		return fmt.Errorf("read the habits of logs: %w", err)
 	}
-	if e.batches, err = readBatches(ctx, tx); err != nil {
+	if e.batches, err = readBatches(ctx, tx, since); err != nil {
 		return fmt.Errorf("count batches: %w", err)
 	}
 	if e.payouts, err = readPayouts(ctx, tx); err != nil {
 		return fmt.Errorf("count payouts: %w", err)
 	}
-	if e.twins, err = findTwins(ctx, tx); err != nil {
+	if e.twins, err = findTwins(ctx, tx, since); err != nil {
 		return fmt.Errorf("find twins: %w", err)
 	}
 	missing, err := e.readMissing(ctx, tx)
@@ -116,7 +117,7 @@ func (e *explainer) findCohorts(ctx context.Context, tx pgx.Tx) error {
 	if e.short, err = findShortFiles(ctx, tx, e.register, missing, e.rules.Zone); err != nil {
 		return fmt.Errorf("find short files: %w", err)
 	}
-	runs, err := readTails(ctx, tx, recon.DateOf(e.rules.AsOf, e.rules.Zone).AddDays(-lateDays), e.background)
+	runs, err := readTails(ctx, tx, since, e.background)
 	if err != nil {
 		return fmt.Errorf("read the runs of merchants: %w", err)
 	}
@@ -138,16 +139,23 @@ func (e *explainer) findCohorts(ctx context.Context, tx pgx.Tx) error {
 	}); err != nil {
 		return fmt.Errorf("read what is flagged: %w", err)
 	}
-	if e.terminals, err = findTerminals(ctx, tx, marks); err != nil {
-		return fmt.Errorf("find faults of terminals: %w", err)
-	}
 	if e.outages, err = findOutages(ctx, tx, marks); err != nil {
 		return fmt.Errorf("find outages: %w", err)
+	}
+	// What an outage explains is no surprise at a terminal.
+	for i := range marks {
+		m := &marks[i]
+		if w, ok := outageAt(e.outages, m.series, m.at); ok {
+			m.quiet += w.probability * w.inside * m.out
+		}
+	}
+	if e.terminals, err = findTerminals(ctx, tx, marks); err != nil {
+		return fmt.Errorf("find faults of terminals: %w", err)
 	}
 	e.tails = findTails(runs, e.background)
 	for k, t := range e.tails {
 		if t.odds > 1 {
-			e.frozenIncident(k.acquirer, k.merchant).begin(t.since, t.first)
+			e.frozenIncident(k.acquirer, k.merchant, k.channel).begin(t.since, t.first)
 		}
 	}
 	earlier, err := readIncidents(ctx, tx, e.rules.AsOf)
@@ -302,6 +310,7 @@ type explainer struct {
 	outages   []window
 	terminals map[terminalKey][]fault
 	names     map[nameKey][]Evidence // candidates and siblings of verdicts that have some
+	siblings  map[nameKey]bool       // verdicts whose other half stands under another merchant id
 	incidents map[string]*incident
 	earlier   []*known
 	named     map[string]bool // ids of this run
@@ -411,7 +420,7 @@ func (e *explainer) readNames(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return err
 	}
-	e.names = map[nameKey][]Evidence{}
+	e.names, e.siblings = map[nameKey][]Evidence{}, map[nameKey]bool{}
 	add := func(k nameKey, ev Evidence) {
 		// Ten names are a list that a person can check; the rest adds nothing.
 		if len(e.names[k]) < 10 {
@@ -431,6 +440,7 @@ func (e *explainer) readNames(ctx context.Context, tx pgx.Tx) error {
 				"订单 "+oID+" 可能对应本明细，但不是唯一候选", oSource))
 			return nil
 		}
+		e.siblings[o], e.siblings[l] = true, true
 		add(o, said("match", fmt.Sprintf("a settlement line with this order id names merchant %s, not %s", lMerchant, oMerchant),
 			fmt.Sprintf("同一订单号的结算明细记在商户 %s，而非 %s", lMerchant, oMerchant), lSource))
 		add(l, said("match", fmt.Sprintf("an order with this id belongs to merchant %s, not %s", oMerchant, lMerchant),

@@ -9,6 +9,18 @@ import (
 
 // features are what an order's own rows say of it, one value per family. A column that its log does not carry gives none.
 func (s *subject) features() []feature {
+	list := s.allFeatures()
+	switch list[0].value {
+	case "other_amount":
+		return list[:1] // how the payment went says nothing of how the amount came to differ
+	case "other_status":
+		return list[:2] // money that settled was not short, whatever the till was told
+	}
+	return list
+}
+
+// allFeatures are features before what the line says makes some of them pointless.
+func (s *subject) allFeatures() []feature {
 	list := make([]feature, 0, len(families))
 	settlement := s.settlementValue()
 	list = append(list, feature{"settlement", settlement})
@@ -17,14 +29,15 @@ func (s *subject) features() []feature {
 		list = append(list, feature{"payout", payoutValue(s.PayoutStatus)}, feature{"reason", s.reason().value()})
 	case "held", "rejected", "returned", "pending":
 		list = append(list, feature{"reason", s.reason().value()})
-	case "other_amount":
-		return list // how the payment went says nothing of how the amount came to differ
 	}
 	list = append(list, feature{"status", posValue(s.POSStatus)})
 	if s.Codes {
 		list = append(list, feature{"code", s.code().value()})
 	}
 	// Of a payment that failed no channel gives notice.
+	if s.Type == string(recon.TypeRefund) {
+		return list // nor of a refund, whose transaction is another one
+	}
 	if final := s.POSStatus == string(recon.POSFailed) || s.POSStatus == string(recon.POSClosed); s.Callbacks && !final {
 		list = append(list, feature{"callback", choose(s.HasCallback, "heard", "silent")})
 	}
@@ -130,8 +143,9 @@ func (c posCode) value() string {
 	case codes.Approved, codes.System, codes.Network, codes.Waiting, codes.Blocked:
 		v = string(c.class)
 	}
-	if v == "other" || v == string(codes.Approved) {
-		return v
+	switch v {
+	case "other", string(codes.Approved), string(codes.System), string(codes.Network):
+		return v // of a system's code the class is what counts: the payer may have been charged
 	}
 	return v + doubt(c.strength)
 }

@@ -21,13 +21,16 @@ const habitOrders = 100
 // readHabits reads the habits of the logs of the last business dates, by acquirer.
 func readHabits(ctx context.Context, tx pgx.Tx, asOf recon.Date, w *Weights) (map[string]habit, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT p.acquirer, count(*), count(p.callback_time), count(p.channel_txn_id)
+		SELECT p.acquirer,
+		       count(*) FILTER (WHERE f.has_callbacks),
+		       count(p.callback_time),
+		       count(*) FILTER (WHERE f.has_channel_txns),
+		       count(p.channel_txn_id)
 		  FROM pos_row AS p
 		  JOIN file AS f USING (file_id)
 		 WHERE p.business_date BETWEEN $1 AND $2
 		   AND p.status = 'SUCCESS'
 		   AND p.type = 'SALE'
-		   AND f.has_callbacks
 		 GROUP BY p.acquirer`, asOf.AddDays(-habitDays).UTC(), asOf.AddDays(-1).UTC())
 	if err != nil {
 		return nil, err
@@ -36,12 +39,15 @@ func readHabits(ctx context.Context, tx pgx.Tx, asOf recon.Date, w *Weights) (ma
 	lacks := w.values["channel_txn"]["lacks"][systemDelay]
 	found := map[string]habit{}
 	var (
-		acquirer          string
-		all, heard, given int64
+		acquirer           string
+		told, heard        int64 // in logs that give callbacks
+		numbered, numberOf int64 // in logs that give channel transaction ids
 	)
-	_, err = pgx.ForEachRow(rows, []any{&acquirer, &all, &heard, &given}, func() error {
-		n := float64(all) + habitOrders
-		found[acquirer] = habit{asStored((float64(all-heard) + silent*habitOrders) / n), asStored((float64(all-given) + lacks*habitOrders) / n)}
+	_, err = pgx.ForEachRow(rows, []any{&acquirer, &told, &heard, &numbered, &numberOf}, func() error {
+		found[acquirer] = habit{
+			silent: asStored((float64(told-heard) + silent*habitOrders) / (float64(told) + habitOrders)),
+			lacks:  asStored((float64(numbered-numberOf) + lacks*habitOrders) / (float64(numbered) + habitOrders)),
+		}
 		return nil
 	})
 	return found, err

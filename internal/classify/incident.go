@@ -26,6 +26,7 @@ const (
 	kindOutage     = "outage"
 	kindTerminal   = "terminal-network"
 	kindFrozen     = "frozen-account"
+	kindHeld       = "money-held"
 )
 
 // incident is one fault that explains many orders.
@@ -37,6 +38,7 @@ type incident struct {
 	merchant    string
 	terminal    string
 	payoutSays  string     // the reason that late payouts share
+	reason      string     // the code of what is held
 	on          recon.Date // the settle or business date that it is of, zero for none
 	from, to    time.Time
 	first       [16]byte
@@ -65,6 +67,7 @@ func newIncident(kind string, n incident) *incident {
 	add("merchant", n.merchant)
 	add("terminal", n.terminal)
 	add("payout_reason", n.payoutSays)
+	add("reason", n.reason)
 	if !n.on.IsZero() {
 		add("date", n.on.String())
 	}
@@ -242,7 +245,7 @@ func (n *incident) summary(zone *time.Location) (en, zh string) {
 	sum := strings.Join(money, ", ")
 	where, whereZH := cmp.Or(n.acquirer, "all acquirers"), cmp.Or(n.acquirer, "各收单机构")
 	channel, channelZH := cmp.Or(n.channel, "all channels"), cmp.Or(n.channel, "全部渠道")
-	count := fmt.Sprintf("%d orders of %d merchants, %s", n.orders, len(n.merchants), sum)
+	count := fmt.Sprintf("%s of %s, %s", plural(n.orders, "order"), plural(int64(len(n.merchants)), "merchant"), sum)
 	countZH := fmt.Sprintf("涉及 %d 家商户 %d 笔订单，金额 %s", len(n.merchants), n.orders, sum)
 	switch n.kind {
 	case kindFileLate:
@@ -264,6 +267,21 @@ func (n *incident) summary(zone *time.Location) (en, zh string) {
 		return fmt.Sprintf("Terminal %s of merchant %s had no network between %s and %s: %s.", n.terminal, n.merchant, from, to, count),
 			fmt.Sprintf("商户 %s 终端 %s 在 %s 至 %s 间无网络：%s。", n.merchant, n.terminal, from, to, countZH)
 	}
-	return fmt.Sprintf("Nothing of merchant %s at %s has been paid since %s: %s.", n.merchant, where, from, count),
-		fmt.Sprintf("商户 %s（%s）自 %s 起资金未到：%s。", n.merchant, whereZH, from, countZH)
+	if n.kind == kindHeld {
+		return fmt.Sprintf("Money of merchant %s at %s is held or came back%s: %s.", n.merchant, where, inBrackets(n.reason, ""), count),
+			fmt.Sprintf("商户 %s（%s）资金被暂缓或退回%s：%s。", n.merchant, whereZH, inBrackets(n.reason, ""), countZH)
+	}
+	by, byZH := "", ""
+	if n.channel != "" {
+		by, byZH = " by "+n.channel, " "+n.channel
+	}
+	return fmt.Sprintf("What merchant %s at %s sold%s from %s to %s has not been settled, while its peers' orders have: %s.", n.merchant, where, by, from, to, count),
+		fmt.Sprintf("商户 %s（%s%s）自 %s 起交易未结算，而同批其他商户已结算：%s。", n.merchant, whereZH, byZH, from, countZH)
+}
+
+func plural(n int64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }

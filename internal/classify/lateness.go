@@ -74,8 +74,7 @@ func readLateness(ctx context.Context, tx pgx.Tx, asOf recon.Date, r *register, 
 		)
 		SELECT acquirer, channel, due_date, settle_date, orders, of_day
 		  FROM counted
-		 WHERE settle_date > due_date
-		    OR settle_date = due_date`, asOf.AddDays(-lateDays).UTC())
+		 WHERE settle_date >= due_date`, asOf.AddDays(-lateDays).UTC())
 	if err != nil {
 		return nil, err
 	}

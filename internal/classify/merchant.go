@@ -17,7 +17,6 @@ type merchantKey struct{ acquirer, merchant, channel string }
 // tail is a merchant's run of due orders without money.
 type tail struct {
 	since      time.Time
-	until      time.Time
 	orders     int
 	first      [16]byte
 	exceptions int     // orders of its time that settled all the same
@@ -83,6 +82,7 @@ func readTails(ctx context.Context, tx pgx.Tx, since recon.Date, rate background
 		       AND v.pos_status = 'SUCCESS'
 		       AND v.outcome <> 'pending'
 		       AND v.due_date IS NOT NULL
+		       AND NOT EXISTS (SELECT FROM sibling AS b WHERE (b.order_key, b.episode) = (v.order_key, v.episode))
 		), counted AS (
 		    SELECT *,
 		           count(*) FILTER (WHERE arrived) OVER of_merchant AS later,
@@ -163,7 +163,7 @@ func bestRun(orders []*tailOrder, ofChannel bool, rate background) *tail {
 	}
 	// From the last order back: what each adds, and what settled between it and the next one takes away.
 	var best *tail
-	current := tail{until: orders[len(orders)-1].at}
+	current := tail{}
 	score, bestScore := math.Log(frozenPrior), math.Inf(-1)
 	together := map[recon.Date]float64{}
 	passed := int32(0)
@@ -196,16 +196,16 @@ func bestRun(orders []*tailOrder, ofChannel bool, rate background) *tail {
 	return best
 }
 
-// of returns the run that an order is part of: its merchant's, or its channel's there, whichever is surer.
-func (all tails) of(acquirer, merchant, channel string, at time.Time) (*tail, bool) {
+// of returns the run that an order is part of: its merchant's, or its channel's there, whichever is surer, and that channel.
+func (all tails) of(acquirer, merchant, channel string, at time.Time) (t *tail, ofChannel string, ok bool) {
 	var best *tail
 	for _, c := range []string{"", channel} {
 		t := all[merchantKey{acquirer, merchant, c}]
 		if t != nil && !at.Before(t.since) && (best == nil || t.odds > best.odds) {
-			best = t
+			best, ofChannel = t, c
 		}
 	}
-	return best, best != nil
+	return best, ofChannel, best != nil
 }
 
 // none says how many of a run's orders settled all the same.

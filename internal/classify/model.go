@@ -239,6 +239,7 @@ var (
 	systemDelay   = indexOf(recon.SystemDelay)
 	payoutLate    = indexOf(recon.PayoutLate)
 	channelOutage = indexOf(recon.ChannelOutage)
+	callbackLost  = indexOf(recon.CallbackLost)
 	network       = indexOf(recon.Network)
 	falseSuccess  = indexOf(recon.FalseSuccess)
 	accountFrozen = indexOf(recon.AccountFrozen)

@@ -35,10 +35,10 @@ func readPayouts(ctx context.Context, tx pgx.Tx) (map[payoutDay]*payoutCounts, e
 		      FROM payout_state
 		     WHERE status <> 'PAID'
 		)
-		SELECT acquirer, payout_date, status, count(DISTINCT merchant_id)
+		SELECT acquirer, payout_date, COALESCE(status, ''), count(DISTINCT merchant_id)
 		  FROM payout_state
 		  JOIN disturbed USING (acquirer, payout_date)
-		 GROUP BY acquirer, payout_date, status`)
+		 GROUP BY GROUPING SETS ((acquirer, payout_date, status), (acquirer, payout_date))`)
 	if err != nil {
 		return nil, err
 	}
@@ -54,8 +54,11 @@ func readPayouts(ctx context.Context, tx pgx.Tx) (map[payoutDay]*payoutCounts, e
 		if days[k] == nil {
 			days[k] = &payoutCounts{in: map[recon.PayoutStatus]int64{}}
 		}
-		days[k].in[status] = n
-		days[k].merchants += n
+		if status == "" {
+			days[k].merchants = n
+		} else {
+			days[k].in[status] = n
+		}
 		return nil
 	})
 	return days, err

@@ -20,7 +20,7 @@ type fileKey struct {
 type register struct {
 	files map[fileKey]int64       // rows by settle date
 	bills map[fileKey]bool        // bills of a day: all rows are of their own date, as the wallets' are
-	dates map[string][]recon.Date // by acquirer, the dates that have lines, in order
+	dates map[string][]recon.Date // by acquirer, the dates that files are of, in order
 	sent  map[fileKey]int         // files of the date: some acquirers send several
 }
 
@@ -69,7 +69,7 @@ func readRegister(ctx context.Context, tx pgx.Tx) (*register, error) {
 	}
 	if _, err := pgx.ForEachRow(found, []any{&acquirer, &date, &rows, &sent, &ofDay}, func() error {
 		k := fileKey{acquirer, recon.DateFromUTC(date)}
-		if _, twice := r.files[k]; !twice {
+		if r.sent[k] == 0 && sent > 0 {
 			r.dates[acquirer] = append(r.dates[acquirer], k.date)
 		}
 		r.files[k] += rows
@@ -87,7 +87,7 @@ func readRegister(ctx context.Context, tx pgx.Tx) (*register, error) {
 	return r, nil
 }
 
-// later counts the acquirer's dates with lines after one: the chances that a late order has had to come.
+// later counts the acquirer's files' dates after one: the chances that a late order has had to come.
 func (r *register) later(acquirer string, date recon.Date) int {
 	dates := r.dates[acquirer]
 	i, found := slices.BinarySearchFunc(dates, date, func(a, b recon.Date) int { return a.DaysSince(b) })

@@ -27,6 +27,9 @@ func (e *explainer) explain(s *subject) Explanation {
 		x.Evidence = append(x.Evidence, e.sentence(s, feature{"payout", payoutValue(s.PayoutStatus)}))
 		x.Action = e.payoutAction(s)
 	}
+	if e.siblings[nameKey{s.Key, s.Episode}] {
+		x.Action = "check_merchant"
+	}
 	x.Evidence = append(x.Evidence, e.names[nameKey{s.Key, s.Episode}]...)
 	x.Evidence = append(x.Evidence, e.differences(s)...)
 	x.FollowUp = e.followUp(s, x)

@@ -34,7 +34,7 @@ type shortFile struct {
 	merchants   int
 }
 
-// holds reports whether an order at an instant is among those that the file left out.
+// leavesOut reports whether an order at an instant is among those that the file left out.
 func (f *shortFile) leavesOut(at time.Time, zone *time.Location) bool {
 	if f.byClock {
 		return clockOf(at, zone) >= f.clock
@@ -69,6 +69,7 @@ func findShortFiles(ctx context.Context, tx pgx.Tx, r *register, missing []missi
 	}
 	found := map[fileKey]*shortFile{}
 	for k, list := range by {
+		all := list
 		list, merchants := ordinary(list)
 		if len(list) < shortMissing || merchants < shortMerchants || float64(len(list)) < shortShare*float64(r.files[k]) {
 			continue
@@ -82,11 +83,24 @@ func findShortFiles(ctx context.Context, tx pgx.Tx, r *register, missing []missi
 			prior = fewerPrior
 		}
 		if f := cutOf(list, settled, prior, zone); f != nil {
-			f.merchants = merchants
+			f.count(all, zone)
 			found[k] = f
 		}
 	}
 	return found, nil
+}
+
+// count tells how many orders and merchants a file left out, the frozen ones among them: nobody can tell them apart.
+func (f *shortFile) count(missing []missingOrder, zone *time.Location) {
+	merchants := map[string]bool{}
+	f.missing = 0
+	for _, m := range missing {
+		if f.leavesOut(m.at, zone) {
+			f.missing++
+			merchants[m.merchant] = true
+		}
+	}
+	f.merchants = len(merchants)
 }
 
 // ordinary leaves out the two merchants with most orders missing, who may be frozen: a file that is short is short for the
@@ -258,6 +272,7 @@ func (e *explainer) readMissing(ctx context.Context, tx pgx.Tx) ([]missingOrder,
 		   AND v.settle_key IS NULL
 		   AND v.pos_status = 'SUCCESS'
 		   AND v.due_date IS NOT NULL
+		   AND NOT EXISTS (SELECT FROM sibling AS b WHERE (b.order_key, b.episode) = (v.order_key, v.episode))
 		 ORDER BY v.order_key, v.episode`)
 	if err != nil {
 		return nil, err

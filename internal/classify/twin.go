@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/posrecon/posrecon/internal/recon"
 )
 
 // A payer who scans the code of another till pays another merchant: there the money settles without an order, of the same
@@ -14,15 +16,12 @@ type twin struct {
 	source   string // file:line
 }
 
-// How far apart the two can be, and how sure one is: a twin by chance is as rare as there are few lines without an order.
-const (
-	twinMinutes = 3
-	twinCaught  = 0.8 // of wrong codes leave a twin that is found
-)
+// twinMinutes is how far apart the two can be.
+const twinMinutes = 3
 
 // findTwins finds, for orders that were not completed and have no line, the one unexpected line that may be theirs. Of
 // several nothing is said.
-func findTwins(ctx context.Context, tx pgx.Tx) (map[[16]byte]twin, error) {
+func findTwins(ctx context.Context, tx pgx.Tx, since recon.Date) (map[[16]byte]twin, error) {
 	rows, err := tx.Query(ctx, `
 		WITH orphan AS (
 		    SELECT v.order_key,
@@ -36,14 +35,16 @@ func findTwins(ctx context.Context, tx pgx.Tx) (map[[16]byte]twin, error) {
 		      FROM verdict AS v
 		      JOIN settlement_row AS s ON (s.order_key, s.file_id, s.line) = (v.order_key, v.settle_file_id, v.settle_line)
 		      JOIN file AS f ON f.file_id = s.file_id
-		     WHERE v.outcome = 'unexpected_settlement'
+		     WHERE v.business_date > $2
+		       AND v.outcome = 'unexpected_settlement'
 		       AND v.type = 'SALE'
 		       AND v.settle_status = 'SETTLED'
 		       AND v.txn_time IS NOT NULL
 		), meant AS (
 		    SELECT order_key, acquirer, channel, merchant_id, txn_time, pos_amount AS amount
 		      FROM verdict
-		     WHERE outcome = 'unsettled'
+		     WHERE business_date > $2
+		       AND outcome = 'unsettled'
 		       AND type = 'SALE'
 		       AND settle_key IS NULL
 		       AND pos_status IN ('PENDING', 'UNKNOWN', 'CLOSED', 'FAILED')
@@ -63,7 +64,7 @@ func findTwins(ctx context.Context, tx pgx.Tx) (map[[16]byte]twin, error) {
 		  FROM pair
 		 WHERE of_order = 1
 		   AND of_orphan = 1
-		 ORDER BY order_key`, twinMinutes)
+		 ORDER BY order_key`, twinMinutes, since.UTC())
 	if err != nil {
 		return nil, err
 	}
