@@ -54,6 +54,12 @@ func (b *batch) without(merchant string) count {
 // others returns a batch's count without a merchant.
 func (b *batch) others(merchant string) count { return b.count.less(b.of[merchant]) }
 
+// alone reports whether nobody but a merchant has due orders in a batch.
+func (all batches) alone(k batchKey, merchant string) bool {
+	b := all[k]
+	return b != nil && b.others(merchant).due <= 0
+}
+
 // What a day without incidents looks like: lines missing come in bunches (practice §4.4), so that their number is
 // over-dispersed. A late batch is one of which most lines are missing.
 const (

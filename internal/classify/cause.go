@@ -90,6 +90,7 @@ func (e *explainer) shifts(s *subject, n *inference) {
 		}
 	}
 	// A file that has not come outranks any story about one merchant (practice §2.7): its orders tell nothing of him.
+	// Where he is the only one due in it, a run that began in a file that came tells more than the next one's absence.
 	if s.POSStatus == string(recon.POSSuccess) && s.lineMissing() && s.TxnTime != nil && n.rates[fileLate] < 1 && !e.merchantShift(s, n, raise) {
 		// A frozen account is silent for all of a merchant's orders or for none: a lone one is hardly ever frozen.
 		raise(shift{sub: accountFrozen, family: "merchant", to: n.rates[accountFrozen] * loneFreeze})
@@ -113,7 +114,13 @@ func (e *explainer) fileShift(s *subject, n *inference, raise func(shift)) {
 	expected := s.expectedSettleDate(e.cycle(s))
 	date, ok := e.register.of(s.Acquirer, expected, recon.DateFromUTC(s.BusinessDate))
 	if !ok {
-		raise(shift{fileLate, "file", 1, Evidence{Family: "file",
+		absent := 1.0
+		if r, ok := e.loneRun(s); e.goesOn(s) {
+			absent = goingOn
+		} else if ok && r.outlasts() {
+			absent, _ = r.likely()
+		}
+		raise(shift{fileLate, "file", absent, Evidence{Family: "file",
 			EN: fmt.Sprintf("%s's settlement file of %s has not arrived", s.Acquirer, date),
 			ZH: fmt.Sprintf("%s %s 的结算文件未到", s.Acquirer, date), Source: "file register"},
 			e.shared(kindFileLate, incident{acquirer: s.Acquirer, on: date})})
@@ -184,17 +191,19 @@ func (e *explainer) batchShift(s *subject, n *inference, raise func(shift)) {
 // merchantShift is a merchant of whom nothing settles any more, or nothing by one channel. Its odds are against everything else
 // that could make the line missing. It reports whether there is anything to tell.
 func (e *explainer) merchantShift(s *subject, n *inference, raise func(shift)) bool {
-	k := s.batch()
-	if b := e.batches[k]; b != nil && b.others(s.MerchantID).due <= 0 && b.missing >= aloneMissing && b.rate() >= aloneRate {
-		// Nobody is there to compare with: a late batch and a freeze look the same.
-		raise(shift{systemDelay, "batch", max(n.rates[systemDelay], aloneLate), Evidence{Family: "batch",
-			EN:     fmt.Sprintf("%d of %d orders of its batch have no line, and no other merchant is there to compare with", b.missing, b.due),
-			ZH:     fmt.Sprintf("同批 %d 笔中 %d 笔无结算明细，且没有其他商户可供比较", b.due, b.missing),
-			Source: "cohort: acquirer × channel × business date"}, nil})
-		raise(shift{accountFrozen, "merchant", aloneFrozen, Evidence{}, nil})
+	if r, ok := e.loneRun(s); ok && !e.goesOn(s) {
+		late, frozen := r.likely()
+		if n.rates[fileLate] < late {
+			raise(shift{systemDelay, "batch", max(n.rates[systemDelay], late), Evidence{}, nil})
+		}
+		x := shift{accountFrozen, "merchant", min(frozen/e.rules.weights().values["settlement"]["none"][accountFrozen], 1), r.sentence(e, s.MerchantID), nil}
+		if frozen > late {
+			x.incident = e.frozenIncident(s.Acquirer, s.MerchantID, "")
+		}
+		raise(x)
 		return true
 	}
-	t, channel, ok := e.tails.of(s.Acquirer, s.MerchantID, s.Channel, *s.TxnTime)
+	t, channel, ok := e.runOf(s)
 	if !ok || t.settled == 0 || t.orders < 2 || t.odds < leastFrozenOdds {
 		return false
 	}
@@ -212,14 +221,39 @@ func (e *explainer) merchantShift(s *subject, n *inference, raise func(shift)) b
 	return true
 }
 
-// Where a merchant is alone, most of a batch that is missing is as likely late as frozen, a little more so the former.
-const (
-	aloneMissing    = 3
-	aloneRate       = 0.5
-	aloneLate       = 0.5
-	aloneFrozen     = 0.35
-	leastFrozenOdds = 0.01 // below which a run says nothing
-)
+// leastFrozenOdds are the odds below which a run says nothing.
+const leastFrozenOdds = 0.01
+
+// loneRun is the run of orders without peers that an order is in.
+func (e *explainer) loneRun(s *subject) (*loneRun, bool) {
+	if s.TxnTime == nil || !e.batches.alone(s.batch(), s.MerchantID) {
+		return nil, false
+	}
+	return e.lone.of(s.Acquirer, s.MerchantID, *s.TxnTime)
+}
+
+// goesOn reports whether an order belongs to the merchant of a run that its peers have already told apart, on a day on which it
+// is the only one due: its acquirer may have nothing to send then, on a day off for instance.
+func (e *explainer) goesOn(s *subject) bool {
+	if s.TxnTime == nil || !e.batches.alone(s.batch(), s.MerchantID) {
+		return false
+	}
+	t, _, ok := e.runOf(s)
+	return ok && t.odds > 1/goingOn
+}
+
+// runOf is the run that an order is part of, which may have begun on days on which its merchant was the only one due.
+func (e *explainer) runOf(s *subject) (t *tail, channel string, ok bool) {
+	if t, channel, ok = e.tails.of(s.Acquirer, s.MerchantID, s.Channel, *s.TxnTime); ok {
+		return t, channel, true
+	}
+	k := merchantKey{acquirer: s.Acquirer, merchant: s.MerchantID}
+	t, r := e.tails[k], e.lone[k]
+	return t, "", r.leadsTo(t) && !s.TxnTime.Before(r.since)
+}
+
+// goingOn is how likely a file is late that would hold nothing but a frozen merchant's orders.
+const goingOn = 0.05
 
 // percent writes a share as people do.
 func percent(share float64) string {

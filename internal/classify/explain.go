@@ -62,7 +62,7 @@ const batchRows = 5000
 // Explain writes the explanation of every flagged verdict, and the incidents that explain several, within tx. It must
 // follow match.Decide in the same transaction: it reads that one's temporary tables.
 func Explain(ctx context.Context, tx pgx.Tx, rules Rules) error {
-	e := &explainer{rules: rules, incidents: map[string]*incident{}, named: map[string]bool{}}
+	e := &explainer{rules: rules, incidents: map[string]*incident{}, lone: loneRuns{}, named: map[string]bool{}}
 	if err := gatherSubjects(ctx, tx); err != nil {
 		return fmt.Errorf("read what is flagged: %w", err)
 	}
@@ -117,7 +117,13 @@ func (e *explainer) findCohorts(ctx context.Context, tx pgx.Tx) error {
 	if e.short, err = findShortFiles(ctx, tx, e.register, missing, e.rules.Zone); err != nil {
 		return fmt.Errorf("find short files: %w", err)
 	}
-	runs, err := readTails(ctx, tx, since, e.background)
+	runs, err := readTails(ctx, tx, since, func(o *tailOrder) bool {
+		_, _, ok := e.background(o)
+		if !ok {
+			e.lone.add(o, e.batches)
+		}
+		return ok
+	})
 	if err != nil {
 		return fmt.Errorf("read the runs of merchants: %w", err)
 	}
@@ -307,6 +313,7 @@ type explainer struct {
 	twins     map[[16]byte]twin
 	short     map[fileKey]*shortFile
 	tails     tails
+	lone      loneRuns
 	outages   []window
 	terminals map[terminalKey][]fault
 	names     map[nameKey][]Evidence // candidates and siblings of verdicts that have some

@@ -56,8 +56,8 @@ type tailOrder struct {
 }
 
 // readTails reads the orders without a SETTLED line of merchants that have one without any, by merchant and time: those about
-// which the background can tell something, and those that a line withholds.
-func readTails(ctx context.Context, tx pgx.Tx, since recon.Date, rate background) ([]tailOrder, error) {
+// which something is told, and those that a line withholds.
+func readTails(ctx context.Context, tx pgx.Tx, since recon.Date, told func(*tailOrder) bool) ([]tailOrder, error) {
 	rows, err := tx.Query(ctx, `
 		WITH suspect AS (
 		    SELECT DISTINCT acquirer, merchant_id
@@ -110,7 +110,7 @@ func readTails(ctx context.Context, tx pgx.Tx, since recon.Date, rate background
 	_, err = pgx.ForEachRow(rows, []any{&k.acquirer, &merchant, &k.channel, &business, &due, &o.at, &o.key, &o.later, &o.laterOfChannel, &o.line}, func() error {
 		k.business, k.due = recon.DateFromUTC(business), recon.DateFromUTC(due)
 		o.batch, o.who = keys.of(k), *names.of(merchant)
-		if _, _, ok := rate(&o); ok || o.line {
+		if told(&o) || o.line {
 			list = append(list, o)
 		}
 		return nil

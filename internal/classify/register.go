@@ -100,7 +100,7 @@ func (r *register) later(acquirer string, date recon.Date) int {
 // of returns the date of the settlement file that should hold an order and whether it has come: the file of the day on which
 // the order settles, else a wallet's bill of the order's own day.
 func (r *register) of(acquirer string, expected, business recon.Date) (recon.Date, bool) {
-	if r.files[fileKey{acquirer, expected}] > 0 {
+	if k := (fileKey{acquirer, expected}); r.files[k] > 0 || r.sent[k] > 0 { // one without rows says that nothing settles
 		return expected, true
 	}
 	if r.bills[fileKey{acquirer, business}] {

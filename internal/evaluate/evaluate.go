@@ -2,8 +2,8 @@
 // pipeline, night by night, and compares what is stated with what is true. It decides nothing itself, and it is the only
 // package that knows both the truth and the verdicts.
 //
-// Worlds come in families. A fitted family may be looked at while the rules are made; a held-out one never was, and says
-// what to expect of worlds that nobody here has seen. Beside every figure stand those of two baselines on the same orders:
+// Worlds come in families. A fitted family may be looked at while the rules are made; on a held-out one nothing was fitted, and
+// it says what to expect of worlds that nobody here has seen. Beside every figure stand those of two baselines on the same orders:
 // the cause that is most frequent, and a cascade of plain rules that looks at one order alone.
 package evaluate
 
