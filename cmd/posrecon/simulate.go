@@ -33,8 +33,8 @@ Plans: quiet (only what always happens), mixed (a random combination of faults b
 bulk (one night of --orders orders, for measuring speed), or a family that --evaluate lists, such as "frozen giant".
 
 With --evaluate nothing is kept: worlds of every family are run through the whole job, in a database of their own beside the
-configured one, and what is stated is compared with what is true. Held-out families were never looked at while the weights were
-chosen. Beside each figure stand plain rules that look at one order alone, and the most frequent cause.`,
+configured one, and what is stated is compared with what is true. Nothing was fitted on held-out families.
+Beside each figure stand plain rules that look at one order alone, and the most frequent cause.`,
 		Example: "  posrecon simulate --plan mixed --seed 7 ./world\n  posrecon simulate --plan bulk --orders 1000000 ./million\n  posrecon simulate --evaluate --worlds 5",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
