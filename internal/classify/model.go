@@ -6,7 +6,9 @@ import (
 	_ "embed"
 	"encoding/csv"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 	"strconv"
@@ -63,13 +65,17 @@ func ParseWeights(text []byte) (*Weights, error) {
 	w := &Weights{Text: text, Version: hex.EncodeToString(hash[:6]), values: map[string]map[string]*perSub{}, power: 1, ceiling: 0.995}
 	r := csv.NewReader(bytes.NewReader(text))
 	r.Comment = '#'
-	records, err := r.ReadAll()
-	if err != nil {
-		return nil, err
-	}
-	for i, record := range records {
+	for i := 0; ; i++ {
+		record, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
 		at := func(format string, args ...any) error {
-			return fmt.Errorf("line %d: %s", i+1, fmt.Sprintf(format, args...))
+			line, _ := r.FieldPos(0) // comments count, too
+			return fmt.Errorf("line %d: %s", line, fmt.Sprintf(format, args...))
 		}
 		if i == 0 {
 			for j, sub := range recon.SubCauses {
@@ -81,7 +87,7 @@ func ParseWeights(text []byte) (*Weights, error) {
 		}
 		var p perSub
 		for j := range p {
-			if p[j], err = strconv.ParseFloat(record[j+2], 64); err != nil || p[j] < 0 || p[j] > 1 && record[0] != "calibration" {
+			if p[j], err = strconv.ParseFloat(record[j+2], 64); err != nil || !(p[j] >= 0) || p[j] > 1 && record[0] != "calibration" {
 				return nil, at("%s %s of %s is %q: not a number from 0 to 1", record[0], record[1], recon.SubCauses[j], record[j+2])
 			}
 		}
@@ -91,7 +97,7 @@ func ParseWeights(text []byte) (*Weights, error) {
 			w.rate = p
 		case family == "calibration":
 			w.power, w.ceiling = p[0], p[1]
-			if w.power <= 0 || w.ceiling <= 0 || w.ceiling > 1 {
+			if w.power <= 0 || math.IsInf(w.power, 1) || w.ceiling <= 0 || w.ceiling > 1 {
 				return nil, at("calibration is a power and a ceiling above 0")
 			}
 		case !slices.Contains(families, family):

@@ -56,8 +56,10 @@ func TestParseWeights(t *testing.T) {
 	t.Parallel()
 	text := string(shippedWeights)
 	for name, tt := range map[string]struct{ from, to, want string }{
-		"a header of other sub-causes":    {"file_late,system_delay", "system_delay,file_late", "line 1: the header"},
+		"a header of other sub-causes":    {"file_late,system_delay", "system_delay,file_late", "line 5: the header"},
 		"a probability above one":         {"status,success,0.98", "status,success,1.98", "status success of file_late"},
+		"a calibration without end":       {"calibration,power and ceiling,1", "calibration,power and ceiling,Inf", "above 0"},
+		"what is neither more nor less":   {"status,success,0.98", "status,success,NaN", "status success of file_late"},
 		"no number":                       {"status,success,0.98", "status,success,often", "status success of file_late"},
 		"a family that nobody reads":      {"\nstatus,success", "\nmood,success", `no family "mood"`},
 		"a value twice":                   {"\nstatus,failed", "\nstatus,success", "status success stands there twice"},

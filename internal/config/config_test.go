@@ -41,7 +41,7 @@ func TestGood(t *testing.T) {
 	own.CutOff, own.Cycle = 24*time.Hour, recon.TPlus(0)
 	want := Config{
 		DatabaseURL: "postgres://posrecon@db.example:5432/posrecon", DataDir: "/srv/posrecon/data",
-		Inbox: "/srv/posrecon/inbox", Out: "/srv/posrecon/out", Lang: "zh", Zone: zone,
+		Inbox: "/srv/posrecon/inbox", Out: "/srv/posrecon/out", Weights: "/srv/posrecon/weights.csv", Lang: "zh", Zone: zone,
 		Schedule: []string{"30 10 * * *", "30 16 * * *"},
 		Acquirers: recon.Acquirers{
 			"lakala": {ID: "lakala", CutOff: 22*time.Hour + 30*time.Minute, Deadline: 9 * time.Hour, Cycle: recon.DPlus(1),
