@@ -166,7 +166,6 @@ func (c *camtRows) next() (row, error) {
 
 func (c *camtRows) fault(err error) error {
 	line := max(c.guard.passed(c.dec.InputOffset()), 1)
-	var syntax *xml.SyntaxError
 	var fe *FileError
 	switch {
 	case errors.Is(err, io.EOF):
@@ -176,7 +175,7 @@ func (c *camtRows) fault(err error) error {
 		return io.EOF
 	case errors.As(err, &fe):
 		return fe
-	case errors.As(err, &syntax), errors.Is(err, errTooLong):
+	case c.guard.failed == nil: // the decoder's own, of which not all have a type: of a version that it does not know, say
 		return &FileError{Line: line, Rule: "not XML: " + err.Error()}
 	}
 	return fmt.Errorf("read statement: %w", err)

@@ -20,6 +20,7 @@ type guard struct {
 	limit  int64
 	breaks []int64 // offsets of line feeds not yet passed
 	line   int
+	failed error // of the source, but for its end
 }
 
 func newGuard(src io.Reader) *guard { return &guard{src: src, limit: 2 * maxRecord, line: 1} }
@@ -37,6 +38,9 @@ func (g *guard) Read(p []byte) (int, error) {
 		}
 	}
 	g.read += int64(n)
+	if err != nil && !errors.Is(err, io.EOF) {
+		g.failed = err
+	}
 	return n, err
 }
 
