@@ -51,11 +51,19 @@ func procProcesses(clusterDir string) []process {
 			continue
 		}
 		cmdline, err := os.ReadFile(filepath.Join(dir, "cmdline"))
-		if err != nil || len(cmdline) == 0 { // gone, or a zombie
+		if err != nil { // gone
+			continue
+		}
+		worksHere := func() bool { return worksIn(dir, home) }
+		if len(cmdline) == 0 {
+			// A zombie, or one that is about to end: the arguments go first, then the shared memory, which keeps the next
+			// server from starting, and the folder last.
+			if worksHere() {
+				found = append(found, process{pid: pid, role: session})
+			}
 			continue
 		}
 		args := strings.Split(strings.TrimRight(string(cmdline), "\x00"), "\x00")
-		worksHere := func() bool { return worksIn(dir, home) }
 		if r, ok := roleOf(args, clusterDir, worksHere); ok {
 			found = append(found, process{pid: pid, role: r})
 		}
