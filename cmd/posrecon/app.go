@@ -148,10 +148,10 @@ func (a *app) job(ctx context.Context) (*pipeline.Job, error) {
 	}, nil
 }
 
-// loadWeights reads a file of weights, nil for those that ship.
+// loadWeights reads a file of weights; without one it returns those that ship.
 func loadWeights(path string) (*classify.Weights, error) {
 	if path == "" {
-		return nil, nil
+		return classify.Shipped(), nil
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -76,9 +76,6 @@ carries its version. Compare it with the present file first:  diff <(posrecon ca
 			if err != nil {
 				return usageError{err}
 			}
-			if w == nil {
-				w = classify.Shipped()
-			}
 			labels, err := cases.Labels(cmd.Context(), a.pool)
 			if err != nil {
 				return err
@@ -122,9 +119,6 @@ func newCausesWeights(a *app) *cobra.Command {
 			w, err := loadWeights(a.config.Weights)
 			if err != nil {
 				return usageError{err}
-			}
-			if w == nil {
-				w = classify.Shipped()
 			}
 			if a.json {
 				return a.printJSON(map[string]any{"version": w.Version, "text": string(w.Text)})

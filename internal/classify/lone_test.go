@@ -75,6 +75,27 @@ func TestLoneRuns(t *testing.T) {
 	}
 }
 
+// What began among no peers goes on among them only if nothing settled in between.
+func TestLoneRunLeadsTo(t *testing.T) {
+	t.Parallel()
+	r := &loneRun{since: noon, later: 1}
+	for name, tt := range map[string]struct {
+		run  *loneRun
+		tail *tail
+		want bool
+	}{
+		"goes on":                 {r, &tail{since: noon.Add(time.Hour), exceptions: 1}, true},
+		"something settled since": {r, &tail{since: noon.Add(time.Hour)}, false},
+		"begins after its peers":  {r, &tail{since: noon.Add(-time.Hour), exceptions: 1}, false},
+		"no run among peers":      {r, nil, false},
+		"no run without them":     {nil, &tail{since: noon, exceptions: 1}, false},
+	} {
+		if got := tt.run.leadsTo(tt.tail); got != tt.want {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+	}
+}
+
 // A file without rows has come: that nothing settles is what it says.
 func TestEmptyFileHasCome(t *testing.T) {
 	t.Parallel()

@@ -102,7 +102,12 @@ func (s *scanner) lineEnd(from int) (end, next int, ok bool) {
 // Time is linear, although a record with an open quote is read again line by line: in a record of several lines every
 // quote counts, so each line either keeps "inside quotes" or flips it, whichever side it is entered from; a record
 // that is not closed ends its search at the next line that flips, and no other line in between starts a search.
-func (s *scanner) next() (record, error) {
+func (s *scanner) next() (record, error) { return s.read(true) }
+
+// nextLine is next for formats in which a quote is a character like any other: a record is a physical line.
+func (s *scanner) nextLine() (record, error) { return s.read(false) }
+
+func (s *scanner) read(quotes bool) (record, error) {
 	end, next, ok := s.lineEnd(0)
 	if end == next && s.failed() {
 		return record{}, s.err
@@ -118,7 +123,7 @@ func (s *scanner) next() (record, error) {
 	}
 	lines := 1
 	raw := s.buf[s.start : s.start+end]
-	if rec.quoted = bytes.IndexByte(raw, '"') >= 0; rec.quoted {
+	if rec.quoted = quotes && bytes.IndexByte(raw, '"') >= 0; rec.quoted {
 		end, next, lines, ok = s.quotedRecord(end, next, raw[0] == '#')
 		if (!ok || end == next) && s.failed() {
 			return record{}, s.err
@@ -130,27 +135,6 @@ func (s *scanner) next() (record, error) {
 	rec.raw = trimCR(s.buf[s.start : s.start+end])
 	s.start += next
 	s.line += lines
-	return rec, nil
-}
-
-// nextLine is next for formats in which a quote is a character like any other: a record is a physical line.
-func (s *scanner) nextLine() (record, error) {
-	end, next, ok := s.lineEnd(0)
-	if end == next && s.failed() {
-		return record{}, s.err
-	}
-	rec := record{line: s.line + 1}
-	if !ok {
-		rec.flaw = oversized
-		rec.raw = bytes.Clone(s.buf[s.start : s.start+maxRawOversized+excerptSlack])
-		return rec, s.skipLine()
-	}
-	if next == 0 {
-		return record{}, io.EOF
-	}
-	rec.raw = trimCR(s.buf[s.start : s.start+end])
-	s.start += next
-	s.line++
 	return rec, nil
 }
 
