@@ -157,7 +157,7 @@ func TestInterrupted(t *testing.T) {
 			// The file was one transaction and is whole; the decision is absent. The next run goes on.
 			var rows, verdicts, runs int
 			if err := pool.QueryRow(t.Context(), `
-				SELECT (SELECT count(*) FROM pos_row), (SELECT count(*) FROM verdict), (SELECT count(*) FROM run)`).Scan(&rows, &verdicts, &runs); err != nil {
+				SELECT (SELECT count(*) FROM pos_row), (SELECT count(*) FROM decided), (SELECT count(*) FROM run)`).Scan(&rows, &verdicts, &runs); err != nil {
 				t.Fatal(err)
 			}
 			if rows != 1 || verdicts != 0 || runs != 0 {

@@ -53,10 +53,15 @@ func Learn(ctx context.Context, tx pgx.Tx, asOf time.Time) error {
 		               WHEN x.features LIKE 'settlement=other\_status%' AND v.pos_status = 'SUCCESS' THEN 'callback_lost'
 		           END AS actual
 		      FROM explanation AS x
-		      JOIN verdict AS v USING (order_key, episode)
+		      LEFT JOIN verdict AS told USING (order_key, episode)
+		      JOIN LATERAL (SELECT *
+		                      FROM decided AS d
+		                     WHERE (d.order_key, d.episode) = (x.order_key, x.episode)
+		                       AND d.outcome = 'matched'
+		                       AND COALESCE(told.outcome, 'matched') = 'matched'
+		                    OFFSET 0) AS v ON true
 		     WHERE x.cause IS NOT NULL
 		       AND x.needs_follow_up
-		       AND v.outcome = 'matched'
 		)
 		INSERT INTO label (order_key, episode, source, at, actor, acquirer, stated, confidence, features, rates, weights, actual, amount, currency)
 		SELECT order_key, episode, 'implied', $1, 'posrecon', acquirer, stated, confidence, features, rates, weights, actual, amount, currency

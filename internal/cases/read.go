@@ -55,15 +55,14 @@ const casesSQL = `
 	       COALESCE((SELECT order_id FROM pos_row AS r WHERE r.order_key = k.order_key AND r.type <> 'VOID' LIMIT 1),
 	                (SELECT order_id FROM settlement_row AS r WHERE r.order_key = k.order_key LIMIT 1), ''),
 	       COALESCE(v.outcome, ''), COALESCE(x.cause, ''), COALESCE(x.sub_cause, ''),
-	       COALESCE(m.amount_owed, 0), COALESCE(m.amount_excess, 0), COALESCE(v.currency, ''),
+	       COALESCE(v.amount_owed, 0), COALESCE(v.amount_excess, 0), COALESCE(v.currency, ''),
 	       (SELECT at FROM case_event AS e WHERE e.case_id = k.case_id AND e.seq = 1),
 	       COALESCE(x.evidence, '[]'), COALESCE(x.counter_evidence, '[]'),
 	       v.due_date, COALESCE(x.confidence::text, ''), COALESCE(x.action, ''), COALESCE(x.incident_id, ''),
 	       COALESCE(x.features, ''), COALESCE(x.rates, ''), COALESCE((SELECT text FROM weights AS w WHERE w.version = x.weights), '')
 	  FROM cases AS k
-	  LEFT JOIN verdict AS v USING (order_key, episode)
-	  LEFT JOIN verdict_money AS m USING (order_key, episode)
-	  LEFT JOIN explanation AS x USING (order_key, episode)`
+	  LEFT JOIN explanation AS x USING (order_key, episode)
+	  LEFT JOIN ` + decided + ` AS v ON true`
 
 func scanCase(row pgx.CollectableRow) (Case, error) {
 	var c Case
@@ -83,7 +82,7 @@ func scanCase(row pgx.CollectableRow) (Case, error) {
 func List(ctx context.Context, pool *pgxpool.Pool, status string) ([]Case, error) {
 	rows, err := pool.Query(ctx, casesSQL+`
 	 WHERE $1 IN (k.status, 'all')
-	 ORDER BY abs(COALESCE(m.amount_owed, 0)) + abs(COALESCE(m.amount_excess, 0)) DESC, k.case_id`, status)
+	 ORDER BY abs(COALESCE(v.amount_owed, 0)) + abs(COALESCE(v.amount_excess, 0)) DESC, k.case_id`, status)
 	if err != nil {
 		return nil, fmt.Errorf("list cases: %w", err)
 	}

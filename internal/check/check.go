@@ -98,23 +98,48 @@ func stored() []invariant {
 			 LIMIT 51`},
 		{name: "owed and excess are never both on a row, and received is what arrived and what is in excess", sql: `
 			SELECT ` + name("v") + `, 'due ' || m.amount_due || ', arrived ' || m.amount_arrived || ', owed ' || m.amount_owed || ', excess ' || m.amount_excess || ', received ' || v.received
-			  FROM verdict AS v
+			  FROM decided AS v
 			  JOIN verdict_money AS m USING (order_key, episode)
 			 WHERE m.amount_owed * m.amount_excess <> 0
 			    OR m.amount_due <> m.amount_arrived + m.amount_owed
 			    OR v.received <> m.amount_arrived + m.amount_excess
 			 ORDER BY v.order_key, v.episode`},
+		{name: "plain matches told together are the plain matches", sql: `
+			WITH facts AS (
+			    SELECT acquirer, merchant_id, channel, type, currency, business_date, due_date, settle_date, settle_file_id, payout_id,
+			           count(*) AS orders,
+			           sum(amount) AS amount,
+			           sum(COALESCE(net_amount, amount - COALESCE(fee, 0))) AS net,
+			           array_agg(floor(date_part('epoch', txn_time) - 86400 * (business_date - DATE '1970-01-01'))::integer) AS sold
+			      FROM plain
+			     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+			), both_sides AS (
+			    SELECT acquirer, merchant_id, channel, type, currency, business_date, due_date, settle_date, settle_file_id, payout_id,
+			           sign AS side, sign * orders AS orders, sign * amount AS amount, sign * net AS net,
+			           sign * (SELECT sum(s::bigint * s) FROM unnest(sold) AS s) AS sold
+			      FROM plain_match
+			     UNION ALL
+			    SELECT acquirer, merchant_id, channel, type, currency, business_date, due_date, settle_date, settle_file_id, payout_id,
+			           0, -orders, -amount, -net, -(SELECT sum(s::bigint * s) FROM unnest(sold) AS s)
+			      FROM facts
+			)
+			SELECT concat_ws('/', acquirer, merchant_id, channel, type, business_date, settle_date, payout_id),
+			       'told together are ' || sum(orders) || ' orders and ' || sum(amount) || ' ' || currency || ' more than the facts hold'
+			  FROM both_sides
+			 GROUP BY acquirer, merchant_id, channel, type, currency, business_date, due_date, settle_date, settle_file_id, payout_id
+			HAVING (sum(orders), sum(amount), sum(net), sum(sold)) IS DISTINCT FROM (0, 0.00, 0.00, 0)
+			 ORDER BY 1`},
 		{name: "no settlement line is claimed twice, nor claimed and unexpected", sql: `
 			SELECT ` + name("v") + `, 'its line is claimed by another verdict as well'
-			  FROM verdict AS v
-			  JOIN verdict AS w
+			  FROM decided AS v
+			  JOIN decided AS w
 			    ON (w.order_key, w.episode) = (v.settle_key, v.settle_episode)
 			   AND (w.order_key, w.episode) <> (v.order_key, v.episode)
 			 WHERE w.outcome = 'unexpected_settlement'
 			 UNION ALL
 			SELECT ` + name("v") + `, 'its line is claimed by another verdict as well'
 			  FROM (SELECT *, count(*) OVER (PARTITION BY settle_key, settle_episode) AS claims
-			          FROM verdict
+			          FROM decided
 			         WHERE settle_key IS NOT NULL) AS v
 			 WHERE v.claims > 1`},
 		{name: "every flagged verdict is explained, and no other but what says why", sql: `
@@ -203,18 +228,18 @@ func derived() []invariant {
 			          JOIN jsonb_each_text(to_jsonb(w)) AS d USING (key)
 			         WHERE s.value IS DISTINCT FROM d.value)
 			  FROM stored_verdict AS v
-			  JOIN verdict AS w USING (order_key, episode)
+			  JOIN decided AS w USING (order_key, episode)
 			 WHERE v IS DISTINCT FROM w
 			   AND v.order_key NOT IN (SELECT order_key FROM undecided)
 			 UNION ALL
 			SELECT ` + name("v") + `, 'stored as ' || v.outcome || ', but the facts tell of no such order or line'
 			  FROM stored_verdict AS v
-			  LEFT JOIN verdict AS w USING (order_key, episode)
+			  LEFT JOIN decided AS w USING (order_key, episode)
 			 WHERE w.order_key IS NULL
 			   AND v.order_key NOT IN (SELECT order_key FROM undecided)
 			 UNION ALL
 			SELECT ` + name("w") + `, 'the facts say ' || w.outcome || ', but no verdict is stored'
-			  FROM verdict AS w
+			  FROM decided AS w
 			  LEFT JOIN stored_verdict AS v USING (order_key, episode)
 			 WHERE v.order_key IS NULL
 			   AND w.order_key NOT IN (SELECT order_key FROM undecided)`},
@@ -263,7 +288,7 @@ func Run(ctx context.Context, tx pgx.Tx, rules match.Rules) (Report, error) {
 		}
 	}
 	for _, sql := range []string{
-		`CREATE TEMP TABLE stored_verdict ON COMMIT DROP AS SELECT * FROM verdict`,
+		`CREATE TEMP TABLE stored_verdict ON COMMIT DROP AS SELECT * FROM decided`,
 		`CREATE TEMP TABLE stored_explanation ON COMMIT DROP AS SELECT * FROM explanation`,
 		`CREATE TEMP TABLE stored_incident ON COMMIT DROP AS SELECT * FROM incident`,
 		`CREATE TEMP TABLE stored_pos_merged ON COMMIT DROP AS SELECT * FROM pos_merged`,

@@ -78,7 +78,7 @@ func (w world) check(t *testing.T, corruptions ...string) check.Report {
 			if err != nil {
 				return false, fmt.Errorf("%s: %w", sql, err)
 			}
-			if !strings.HasPrefix(tag.String(), "ALTER") && !strings.HasPrefix(tag.String(), "CREATE") && tag.RowsAffected() != 1 {
+			if !strings.HasPrefix(tag.String(), "ALTER") && !strings.HasPrefix(tag.String(), "CREATE") && !strings.HasPrefix(tag.String(), "DROP") && tag.RowsAffected() != 1 {
 				return false, fmt.Errorf("%s: %s, want one row", sql, tag)
 			}
 		}
@@ -115,6 +115,7 @@ const (
 	verdicts     = "stored verdicts are what the facts say"
 	explanations = "stored explanations are what the evidence says"
 	incidents    = "stored incidents are what the explanations say"
+	plainMatches = "plain matches told together are the plain matches"
 	mergedRows   = "what several rows of a key say together is what the facts say"
 )
 
@@ -150,14 +151,14 @@ var corruptions = []corruption{
 		keys, "lakala/M1/REFUND/C05", "is stored under the key of another order"},
 	{"a line names another merchant", []string{`UPDATE settlement_row SET merchant_id = 'M1' WHERE (order_id, merchant_id) = ('C20', 'M2')`},
 		keys, "lakala/M1/SALE/C20", "is stored under the key of another order"},
-	{"money has another definition", []string{`CREATE OR REPLACE VIEW verdict_money AS
+	{"money has another definition", []string{`DROP VIEW verdict_money`, `CREATE VIEW verdict_money AS
 		SELECT order_key, episode, pos_amount AS amount_due, received AS amount_arrived, pos_amount - received AS amount_owed, 0.00 AS amount_excess
-		  FROM verdict WHERE order_key = ` + sale("C01") + ` UNION ALL
-		SELECT order_key, episode, 10.00, 0.00, 10.00, 5.00 FROM verdict WHERE order_key = ` + sale("C02")},
+		  FROM decided WHERE order_key = ` + sale("C01") + ` UNION ALL
+		SELECT order_key, episode, 10.00, 0.00, 10.00, 5.00 FROM decided WHERE order_key = ` + sale("C02")},
 		money, "lakala/M1/SALE/C02", "due 10.00, arrived 0.00, owed 10.00, excess 5.00, received 50.00"},
 	{"an order claims another's line", []string{`ALTER TABLE verdict DROP CONSTRAINT verdict_claims_a_line_once`,
-		`UPDATE verdict SET settle_key = ` + sale("C01") + `, settle_episode = 0 WHERE order_key = ` + sale("C02")},
-		claims, "lakala/M1/SALE/C02", "its line is claimed by another verdict as well"},
+		`UPDATE verdict SET settle_key = ` + sale("C01") + `, settle_episode = 0 WHERE order_key = ` + sale("C12")},
+		claims, "lakala/M1/SALE/C12", "its line is claimed by another verdict as well"},
 	{"an order claims a line that is unexpected", []string{`ALTER TABLE verdict DROP CONSTRAINT verdict_claims_a_line_once`,
 		`UPDATE verdict SET settle_key = ` + line("C16") + `, settle_episode = 0 WHERE order_key = ` + sale("C21")},
 		claims, "lakala/M1/SALE/C21", "its line is claimed by another verdict as well"},
@@ -190,14 +191,22 @@ var corruptions = []corruption{
 		histories, "C-by-hand", "its history begins with nothing"},
 	{"another outcome", []string{`UPDATE verdict SET outcome = 'matched' WHERE order_key = ` + sale("C12")},
 		verdicts, "lakala/M1/SALE/C12", "outcome stored matched, derived amount_mismatch"},
-	{"a fen less was settled", []string{`UPDATE verdict SET settled_amount = settled_amount - 0.01, received = received - 0.01 WHERE order_key = ` + sale("C01")},
-		verdicts, "lakala/M1/SALE/C01", "received stored 99.99, derived 100.00; settled_amount stored 99.99, derived 100.00"},
+	{"a fen less was settled", []string{`UPDATE verdict SET settled_amount = settled_amount - 0.01, received = received - 0.01 WHERE order_key = ` + sale("C12")},
+		verdicts, "lakala/M1/SALE/C12", "settled_amount stored "},
 	{"another due date", []string{`UPDATE verdict SET due_date = due_date + 1 WHERE order_key = ` + sale("C20")},
 		verdicts, "lakala/M1/SALE/C20", "due_date stored 2026-11-04, derived 2026-11-03"},
-	{"a payout that was not", []string{`UPDATE verdict SET payout_status = 'FAILED' WHERE order_key = ` + sale("C14")},
+	{"a payout that was not", []string{`UPDATE payout_state SET status = 'FAILED' WHERE payout_id = (SELECT payout_id FROM settlement_row WHERE order_id = 'C14' AND payout_id IS NOT NULL)`},
 		verdicts, "lakala/M1/SALE/C14", "payout_status stored FAILED, derived PAID"},
-	{"a verdict is gone", []string{`DELETE FROM verdict WHERE order_key = ` + sale("C01")},
-		verdicts, "lakala/M1/SALE/C01", "the facts say matched, but no verdict is stored"},
+	{"a verdict is gone", []string{`DELETE FROM verdict WHERE order_key = ` + sale("C21")},
+		verdicts, "lakala/M1/SALE/C21", "the facts say unsettled, but no verdict is stored"},
+	{"a verdict that kept an order from being a plain match is gone", []string{`DELETE FROM verdict WHERE order_key = ` + sale("C12")},
+		verdicts, "lakala/M1/SALE/C12", "outcome stored matched, derived amount_mismatch"},
+	{"plain matches are told with a fen more", []string{`UPDATE plain_match SET amount = amount + 0.01 WHERE ctid = (SELECT min(ctid) FROM plain_match)`},
+		plainMatches, "lakala/M1/", "told together are 0 orders and 0.01 CNY more than the facts hold"},
+	{"plain matches are told of another second", []string{`UPDATE plain_match SET sold[1] = sold[1] + 1 WHERE ctid = (SELECT min(ctid) FROM plain_match)`},
+		plainMatches, "lakala/M1/", "told together are 0 orders"},
+	{"a line of a plain match is gone", []string{`UPDATE file SET counts = false WHERE name = 'settlement-20261103.csv'`},
+		plainMatches, "lakala/M1/", "more than the facts hold"},
 	{"a verdict of nothing", []string{`INSERT INTO verdict
 		SELECT (jsonb_populate_record(v, '{"order_key": "00000000-0000-0000-0000-000000000001", "settle_key": null, "outcome": "unsettled"}')).*
 		  FROM verdict AS v WHERE order_key = ` + sale("C21")},

@@ -109,14 +109,25 @@ func readBatches(ctx context.Context, tx pgx.Tx, since recon.Date) (batches, err
 		       AND outcome = 'unsettled'
 		       AND settle_key IS NULL
 		       AND pos_status = 'SUCCESS'
-		), by_merchant AS (
+		), told AS (
+		    SELECT m.acquirer,
+		           m.channel,
+		           m.business_date,
+		           m.due_date,
+		           m.merchant_id,
+		           m.sign * m.orders AS due,
+		           0 AS missing
+		      FROM plain_match AS m
+		      JOIN late AS l ON l.acquirer = m.acquirer AND l.business_date = m.business_date
+		     WHERE m.due_date IS NOT NULL
+		     UNION ALL
 		    SELECT v.acquirer,
 		           v.channel,
 		           v.business_date,
 		           v.due_date,
 		           v.merchant_id,
-		           count(*) AS due,
-		           count(*) FILTER (WHERE v.settle_key IS NULL) AS missing
+		           1,
+		           CASE WHEN v.settle_key IS NULL THEN 1 ELSE 0 END
 		      FROM verdict AS v
 		      JOIN late AS l ON l.acquirer = v.acquirer AND l.business_date = v.business_date
 		     WHERE v.has_order
@@ -125,7 +136,17 @@ func readBatches(ctx context.Context, tx pgx.Tx, since recon.Date) (batches, err
 		       AND v.due_date IS NOT NULL
 		       -- Its money is at another merchant id: that says nothing of the batch.
 		       AND NOT EXISTS (SELECT FROM sibling AS b WHERE (b.order_key, b.episode) = (v.order_key, v.episode))
-		     GROUP BY v.acquirer, v.channel, v.business_date, v.due_date, v.merchant_id
+		), by_merchant AS (
+		    SELECT acquirer,
+		           channel,
+		           business_date,
+		           due_date,
+		           merchant_id,
+		           sum(due) AS due,
+		           sum(missing) AS missing
+		      FROM told
+		     GROUP BY acquirer, channel, business_date, due_date, merchant_id
+		    HAVING sum(due) > 0
 		)
 		-- Merchants without a missing order are told together: there are many, and nothing is asked of one of them.
 		SELECT acquirer,

@@ -164,29 +164,60 @@ func minuteTotals(ctx context.Context, tx pgx.Tx, days map[recon.Date]bool) (min
 	for d := range days {
 		list = append(list, d.UTC())
 	}
+	totals := minutes{}
+	var (
+		k        seriesKey
+		business time.Time
+		orders   int64
+		sold     []int32
+	)
+	add := func(minute, n int64) {
+		if totals[k] == nil {
+			totals[k] = map[int64]int64{}
+		}
+		totals[k][minute] += n
+	}
 	rows, err := tx.Query(ctx, `
-		SELECT acquirer, channel, extract(epoch FROM date_trunc('minute', txn_time))::bigint / 60, count(*)
+		SELECT acquirer, channel, business_date, sign, sold
+		  FROM plain_match
+		 WHERE business_date = ANY ($1)
+		   AND type = 'SALE'`, list)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := pgx.ForEachRow(rows, []any{&k.acquirer, &k.channel, &business, &orders, &sold}, func() error {
+		begin := business.Unix()
+		for _, s := range sold {
+			add(floorMinute(begin+int64(s)), orders)
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	var minute int64
+	rows, err = tx.Query(ctx, `
+		SELECT acquirer, channel, floor(date_part('epoch', txn_time) / 60)::bigint AS minute, count(*)
 		  FROM verdict
 		 WHERE business_date = ANY ($1)
 		   AND has_order
 		   AND type = 'SALE'
-		 GROUP BY 1, 2, 3`, list)
+		 GROUP BY acquirer, channel, minute`, list)
 	if err != nil {
 		return nil, err
 	}
-	totals := minutes{}
-	var (
-		k         seriesKey
-		minute, n int64
-	)
-	_, err = pgx.ForEachRow(rows, []any{&k.acquirer, &k.channel, &minute, &n}, func() error {
-		if totals[k] == nil {
-			totals[k] = map[int64]int64{}
-		}
-		totals[k][minute] = n
+	_, err = pgx.ForEachRow(rows, []any{&k.acquirer, &k.channel, &minute, &orders}, func() error {
+		add(minute, orders)
 		return nil
 	})
 	return totals, err
+}
+
+// floorMinute returns the minute that a second is in, both counted from 1970.
+func floorMinute(second int64) int64 {
+	if second < 0 {
+		return (second - 59) / 60
+	}
+	return second / 60
 }
 
 // of adds up what a scope covers.

@@ -463,6 +463,10 @@ func (e *explainer) readNames(ctx context.Context, tx pgx.Tx) error {
 // readReplaced reads what replaced settlement files said of flagged verdicts: that a correction took a line away is the
 // first thing to know of it.
 func (e *explainer) readReplaced(ctx context.Context, tx pgx.Tx, add func(nameKey, Evidence)) error {
+	var replaced bool
+	if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM file WHERE kind = 'settlement' AND replaced_by IS NOT NULL)`).Scan(&replaced); err != nil || !replaced {
+		return err
+	}
 	rows, err := tx.Query(ctx, `
 		SELECT v.order_key, v.episode, r.status || ' ' || r.amount || ' ' || r.currency, f.name || ':' || r.line, g.name
 		  FROM file AS f

@@ -55,7 +55,18 @@ func readLateness(ctx context.Context, tx pgx.Tx, asOf recon.Date, r *register, 
 		           channel,
 		           business_date,
 		           due_date,
-		           settle_date
+		           settle_date,
+		           sign * orders AS orders
+		      FROM plain_match
+		     WHERE business_date > $1
+		       AND due_date IS NOT NULL
+		     UNION ALL
+		    SELECT acquirer,
+		           channel,
+		           business_date,
+		           due_date,
+		           settle_date,
+		           1
 		      FROM verdict
 		     WHERE business_date > $1
 		       AND has_order
@@ -67,14 +78,15 @@ func readLateness(ctx context.Context, tx pgx.Tx, asOf recon.Date, r *register, 
 		           channel,
 		           due_date,
 		           settle_date,
-		           count(*) AS orders,
-		           sum(count(*)) OVER (PARTITION BY acquirer, channel, due_date) AS of_day
+		           sum(orders)::bigint AS orders,
+		           sum(sum(orders)) OVER (PARTITION BY acquirer, channel, due_date)::bigint AS of_day
 		      FROM settled
 		     GROUP BY acquirer, channel, due_date, settle_date
 		)
 		SELECT acquirer, channel, due_date, settle_date, orders, of_day
 		  FROM counted
-		 WHERE settle_date >= due_date`, asOf.AddDays(-lateDays).UTC())
+		 WHERE settle_date >= due_date
+		   AND orders > 0`, asOf.AddDays(-lateDays).UTC())
 	if err != nil {
 		return nil, err
 	}

@@ -1,9 +1,12 @@
 package classify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
+	"sort"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -55,10 +58,9 @@ type tailOrder struct {
 	line                  bool // it has a line that is not SETTLED
 }
 
-// readTails reads the orders without a SETTLED line of merchants that have one without any, by merchant and time: those about
-// which something is told, and those that a line withholds.
-func readTails(ctx context.Context, tx pgx.Tx, since recon.Date, told func(*tailOrder) bool) ([]tailOrder, error) {
-	rows, err := tx.Query(ctx, `
+// missingSQL selects, as missing, the orders without a SETTLED line of merchants that have one without any line, and as waiting
+// since when and on which dates each such merchant has some.
+const missingSQL = `
 		WITH suspect AS (
 		    SELECT DISTINCT acquirer, merchant_id
 		      FROM verdict
@@ -83,17 +85,22 @@ func readTails(ctx context.Context, tx pgx.Tx, since recon.Date, told func(*tail
 		       AND v.outcome <> 'pending'
 		       AND v.due_date IS NOT NULL
 		       AND NOT EXISTS (SELECT FROM sibling AS b WHERE (b.order_key, b.episode) = (v.order_key, v.episode))
-		), counted AS (
-		    SELECT *,
-		           count(*) FILTER (WHERE arrived) OVER of_merchant AS later,
-		           count(*) FILTER (WHERE arrived) OVER of_channel AS later_of_channel
+		), missing AS (
+		    SELECT *
 		      FROM told
-		    WINDOW of_merchant AS (PARTITION BY acquirer, merchant_id ORDER BY txn_time DESC, order_key DESC),
-		           of_channel AS (PARTITION BY acquirer, merchant_id, channel ORDER BY txn_time DESC, order_key DESC)
-		)
-		SELECT acquirer, merchant_id, channel, business_date, due_date, txn_time, order_key, later::int, later_of_channel::int, line
-		  FROM counted
-		 WHERE NOT arrived
+		     WHERE NOT arrived
+		), waiting AS (
+		    SELECT acquirer, merchant_id, min(business_date) AS since, array_agg(DISTINCT business_date) AS days
+		      FROM missing
+		     GROUP BY acquirer, merchant_id
+		)`
+
+// readTails reads the orders without a SETTLED line of merchants that have one without any, by merchant and time: those about
+// which something is told, and those that a line withholds.
+func readTails(ctx context.Context, tx pgx.Tx, since recon.Date, told func(*tailOrder) bool) ([]tailOrder, error) {
+	rows, err := tx.Query(ctx, missingSQL+`
+		SELECT acquirer, merchant_id, channel, business_date, due_date, txn_time, order_key, line
+		  FROM missing
 		 ORDER BY acquirer, merchant_id, txn_time, order_key`, since.UTC())
 	if err != nil {
 		return nil, err
@@ -107,15 +114,149 @@ func readTails(ctx context.Context, tx pgx.Tx, since recon.Date, told func(*tail
 		keys          = interned[batchKey]{}
 		names         = interned[string]{}
 	)
-	_, err = pgx.ForEachRow(rows, []any{&k.acquirer, &merchant, &k.channel, &business, &due, &o.at, &o.key, &o.later, &o.laterOfChannel, &o.line}, func() error {
+	if _, err = pgx.ForEachRow(rows, []any{&k.acquirer, &merchant, &k.channel, &business, &due, &o.at, &o.key, &o.line}, func() error {
 		k.business, k.due = recon.DateFromUTC(business), recon.DateFromUTC(due)
 		o.batch, o.who = keys.of(k), *names.of(merchant)
-		if told(&o) || o.line {
-			list = append(list, o)
+		list = append(list, o)
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	if err := countLater(ctx, tx, since, list); err != nil {
+		return nil, err
+	}
+	kept := list[:0]
+	for i := range list {
+		if told(&list[i]) || list[i].line {
+			kept = append(kept, list[i])
 		}
+	}
+	return kept, nil
+}
+
+// countLater counts for every missing order, which are by merchant and time, the orders of its merchant that were sold later
+// and have settled. When those were sold matters only on dates that miss some; of others their number is enough.
+func countLater(ctx context.Context, tx pgx.Tx, since recon.Date, list []tailOrder) error {
+	rows, err := tx.Query(ctx, missingSQL+`, settled AS (
+		    SELECT m.acquirer,
+		           m.merchant_id,
+		           m.channel,
+		           m.business_date,
+		           m.sign * m.orders AS orders,
+		           CASE WHEN m.business_date = ANY (w.days) THEN m.sold END AS sold
+		      FROM plain_match AS m
+		      JOIN waiting AS w ON w.acquirer = m.acquirer AND w.merchant_id = m.merchant_id
+		     WHERE m.business_date >= w.since
+		       AND m.due_date IS NOT NULL
+		     UNION ALL
+		    SELECT t.acquirer,
+		           t.merchant_id,
+		           t.channel,
+		           t.business_date,
+		           1,
+		           ARRAY[floor(date_part('epoch', t.txn_time) - 86400 * (t.business_date - DATE '1970-01-01'))::integer]
+		      FROM told AS t
+		     WHERE t.arrived
+		)
+		SELECT acquirer, merchant_id, channel, business_date, orders, sold
+		  FROM settled
+		 ORDER BY acquirer, merchant_id`, since.UTC())
+	if err != nil {
+		return err
+	}
+	var (
+		acquirer, merchant, channel string
+		business                    time.Time
+		orders                      int32
+		sold                        []int32
+		of                          *laterCounts
+		rest                        = list
+	)
+	_, err = pgx.ForEachRow(rows, []any{&acquirer, &merchant, &channel, &business, &orders, &sold}, func() error {
+		if of == nil || of.acquirer != acquirer || of.merchant != merchant {
+			of.finish()
+			of, rest = laterOf(rest, acquirer, merchant)
+		}
+		of.add(channel, recon.DateFromUTC(business), orders, sold)
 		return nil
 	})
-	return list, err
+	of.finish()
+	return err
+}
+
+// laterCounts counts what settled after each missing order of one merchant. adds[c][i] is how many orders of channel c, or of
+// all under "", settled that were sold after the first i+1 missing orders and not after the next.
+type laterCounts struct {
+	acquirer, merchant string
+	missing            []tailOrder
+	adds               map[string][]int32
+}
+
+// laterOf begins the counts of a merchant, whose missing orders the list has somewhere; it returns what follows them.
+func laterOf(list []tailOrder, acquirer, merchant string) (*laterCounts, []tailOrder) {
+	l := &laterCounts{acquirer: acquirer, merchant: merchant, adds: map[string][]int32{}}
+	compare := func(o *tailOrder) int {
+		return cmp.Or(strings.Compare(o.batch.acquirer, acquirer), strings.Compare(o.who, merchant))
+	}
+	start := 0
+	for start < len(list) && compare(&list[start]) < 0 {
+		start++
+	}
+	end := start
+	for end < len(list) && compare(&list[end]) == 0 {
+		end++
+	}
+	l.missing = list[start:end]
+	return l, list[end:]
+}
+
+// add counts orders of a channel and date that settled. Where it is not told when they were sold, none is missing on their date.
+func (l *laterCounts) add(channel string, business recon.Date, orders int32, sold []int32) {
+	if len(sold) == 0 {
+		l.addAfter(channel, orders, sort.Search(len(l.missing), func(i int) bool { return !l.missing[i].batch.business.Before(business) }))
+		return
+	}
+	begin := business.UTC().Unix()
+	sign := int32(1)
+	if orders < 0 {
+		sign = -1
+	}
+	for _, s := range sold {
+		at := begin + int64(s)
+		l.addAfter(channel, sign, sort.Search(len(l.missing), func(i int) bool { return l.missing[i].at.Unix() >= at }))
+	}
+}
+
+// addAfter counts orders that were sold after the first n missing ones.
+func (l *laterCounts) addAfter(channel string, orders int32, n int) {
+	if n == 0 {
+		return
+	}
+	for _, c := range [...]string{"", channel} {
+		if l.adds[c] == nil {
+			l.adds[c] = make([]int32, len(l.missing))
+		}
+		l.adds[c][n-1] += orders
+	}
+}
+
+// finish hands the counts to the missing orders.
+func (l *laterCounts) finish() {
+	if l == nil {
+		return
+	}
+	for channel, adds := range l.adds {
+		sum := int32(0)
+		for i := len(adds) - 1; i >= 0; i-- {
+			sum += adds[i]
+			switch o := &l.missing[i]; channel {
+			case "":
+				o.later = sum
+			case o.batch.channel:
+				o.laterOfChannel = sum
+			}
+		}
+	}
 }
 
 // interned keeps one copy of each value that comes again in many orders.

@@ -127,7 +127,14 @@ func ordinary(list []missingOrder) ([]missingOrder, int) {
 func settledIn(ctx context.Context, tx pgx.Tx, k fileKey) ([]missingOrder, error) {
 	// A line settles within a fortnight of its business date, long holidays included.
 	rows, err := tx.Query(ctx, `
-		SELECT txn_time, channel, business_date, merchant_id
+		SELECT to_timestamp((business_date - DATE '1970-01-01') * 86400.0 + s) AS txn_time, channel, business_date, merchant_id, sign
+		  FROM plain_match
+		 CROSS JOIN unnest(sold) AS s
+		 WHERE acquirer = $1
+		   AND settle_date = $2
+		   AND business_date BETWEEN $3 AND $2
+		 UNION ALL
+		SELECT txn_time, channel, business_date, merchant_id, 1
 		  FROM verdict
 		 WHERE acquirer = $1
 		   AND settle_date = $2
@@ -143,15 +150,30 @@ func settledIn(ctx context.Context, tx pgx.Tx, k fileKey) ([]missingOrder, error
 		business time.Time
 		merchant string
 		b        = batchKey{acquirer: k.acquirer}
+		sign     int16
+		gone     = map[missingOrder]int{} // plain matches that were taken back
 		keys     = interned[batchKey]{}
 		names    = interned[string]{}
 	)
-	_, err = pgx.ForEachRow(rows, []any{&m.at, &b.channel, &business, &merchant}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&m.at, &b.channel, &business, &merchant, &sign}, func() error {
 		b.business = recon.DateFromUTC(business)
 		m.batch, m.merchant = keys.of(b), *names.of(merchant)
-		list = append(list, m)
+		if sign < 0 {
+			gone[m]++
+		} else {
+			list = append(list, m)
+		}
 		return nil
 	})
+	if len(gone) > 0 {
+		list = slices.DeleteFunc(list, func(m missingOrder) bool {
+			n := gone[m]
+			if n > 0 {
+				gone[m] = n - 1
+			}
+			return n > 0
+		})
+	}
 	return list, err
 }
 
@@ -266,7 +288,7 @@ func (e *explainer) readMissing(ctx context.Context, tx pgx.Tx) ([]missingOrder,
 		SELECT v.order_key, v.txn_time, v.acquirer, v.channel, v.merchant_id, v.business_date, v.due_date,
 		       COALESCE(pm.settle_cycle, p.settle_cycle, '')
 		  FROM verdict AS v
-		  JOIN pos_row AS p ON (p.order_key, p.file_id, p.line) = (v.order_key, v.pos_file_id, v.pos_line)
+		  JOIN pos_now AS p ON (p.order_key, p.file_id, p.line) = (v.order_key, v.pos_file_id, v.pos_line)
 		  LEFT JOIN pos_merged AS pm ON (pm.order_key, pm.episode) = (v.order_key, v.episode)
 		 WHERE v.outcome = 'unsettled'
 		   AND v.settle_key IS NULL

@@ -59,7 +59,7 @@ type subject struct {
 }
 
 // subjectsSQL selects the subjects of a run in a fixed order: all that is flagged, and what is pending only because a
-// calendar year is missing or that has candidates to name.
+// calendar year is missing or that has candidates to name. All of them are open, so that the decision has their rows at hand.
 const subjectsSQL = `
 	SELECT v.order_key, v.episode, v.outcome, v.match_rule, v.type, v.acquirer, v.merchant_id, v.channel,
 	       COALESCE(v.terminal_id, ''), v.currency, v.business_date, v.due_date, v.missing_year, v.txn_time, v.settle_date,
@@ -84,9 +84,9 @@ const subjectsSQL = `
 	       COALESCE(pm.history, ''), COALESCE(pm.differs, ''), COALESCE(sm.history, ''), COALESCE(sm.differs, ''),
 	       COALESCE(pf.has_codes, false), COALESCE(pf.has_callbacks, false), COALESCE(pf.has_channel_txns, false)
 	  FROM verdict AS v
-	  LEFT JOIN pos_row AS p ON (p.order_key, p.file_id, p.line) = (v.order_key, v.pos_file_id, v.pos_line)
+	  LEFT JOIN pos_now AS p ON (p.order_key, p.file_id, p.line) = (v.order_key, v.pos_file_id, v.pos_line)
 	  LEFT JOIN pos_merged AS pm ON v.has_order AND (pm.order_key, pm.episode) = (v.order_key, v.episode)
-	  LEFT JOIN settlement_row AS s
+	  LEFT JOIN line_now AS s
 	    ON (s.order_key, s.file_id, s.line) = (COALESCE(v.settle_key, v.order_key), v.settle_file_id, v.settle_line)
 	  LEFT JOIN settlement_merged AS sm
 	    ON v.settle_file_id IS NOT NULL

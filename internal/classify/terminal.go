@@ -72,7 +72,18 @@ func findTerminals(ctx context.Context, tx pgx.Tx, marks []mark) (map[terminalKe
 		   AND v.has_order
 		   AND v.txn_time BETWEEN $3 AND $4
 		   AND v.pos_status = 'SUCCESS'
-		   AND v.outcome IN ('matched', 'pending')`, acquirers, terminals, from, to)
+		   AND v.outcome IN ('matched', 'pending')
+		 UNION ALL
+		-- An order without a verdict is a plain match.
+		SELECT p.acquirer, p.terminal_id, p.txn_time
+		  FROM pos_row AS p
+		  JOIN unnest($1::text[], $2::text[]) AS t (acquirer, terminal_id) USING (acquirer, terminal_id)
+		  JOIN file AS f ON f.file_id = p.file_id AND f.counts
+		 WHERE p.business_date BETWEEN $3::date - 1 AND $4::date + 1
+		   AND p.txn_time BETWEEN $3 AND $4
+		   AND p.status = 'SUCCESS'
+		   AND p.type <> 'VOID'
+		   AND NOT EXISTS (SELECT FROM verdict AS v WHERE v.order_key = p.order_key)`, acquirers, terminals, from, to)
 	if err != nil {
 		return nil, err
 	}

@@ -303,7 +303,7 @@ func readStated(ctx context.Context, pool *pgxpool.Pool) (map[key]stated, error)
 		           WHEN NOT EXISTS (SELECT FROM file AS f WHERE f.kind = 'settlement' AND f.state = 'loaded' AND f.acquirer = v.acquirer AND f.file_date = v.due_date) THEN 'file_late'
 		           ELSE 'system_delay'
 		       END
-		  FROM verdict AS v
+		  FROM decided AS v
 		  LEFT JOIN explanation AS x ON (x.order_key, x.episode) = (v.order_key, v.episode)
 		  LEFT JOIN pos_row AS p ON (p.order_key, p.file_id, p.line) = (v.order_key, v.pos_file_id, v.pos_line)
 		  LEFT JOIN settlement_row AS s

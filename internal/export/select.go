@@ -22,7 +22,7 @@ type Selection struct {
 	Causes   []recon.Cause
 }
 
-// where returns the condition on verdict v and explanation x, and its arguments.
+// where returns the condition on a verdict v and its explanation x, and its arguments.
 func (s Selection) where() (string, []any) {
 	conditions := []string{"true"}
 	var args []any
@@ -113,9 +113,8 @@ type row struct {
 	settleSourceLine *int32
 }
 
-// rowsSQL joins a verdict with the rows that it names, the merged ones where its key has several. The order ends in
-// the key, so that the same selection gives the same bytes.
-const rowsSQL = `
+// verdictsSQL joins a verdict with the rows that it names, the merged ones where its key has several.
+const verdictsSQL = `
 	SELECT v.order_key, v.episode, v.business_date,
 	       COALESCE(CASE WHEN v.has_order THEN p.order_id ELSE s.order_id END, ''),
 	       -- What identifies an order is its own, whatever the line that it was matched with says.
@@ -148,19 +147,18 @@ const rowsSQL = `
 	                          AND l.currency = v.currency)
 	                 END
 	       END,
-	       m.amount_due, m.amount_arrived, m.amount_owed, m.amount_excess,
+	       v.amount_due, v.amount_arrived, v.amount_owed, v.amount_excess,
 	       COALESCE(v.pos_status, ''), COALESCE(v.settle_status, ''), v.outcome,
 	       COALESCE(x.cause, ''), COALESCE(x.sub_cause, ''), x.confidence, COALESCE(x.certainty, ''), COALESCE(x.incident_id, ''),
 	       COALESCE(x.evidence, '[]'), COALESCE(x.counter_evidence, '[]'), COALESCE(x.action, ''),
 	       v.due_date, v.settle_date,
-	       COALESCE(sm.payout_id, s.payout_id, ''),
+	       COALESCE(v.payout_id, ''),
 	       COALESCE(v.payout_status, ''),
 	       v.match_rule, COALESCE(x.needs_follow_up, false),
 	       COALESCE(k.case_id, ''), COALESCE(k.status, ''), COALESCE(k.assignee, ''),
 	       COALESCE(pf.name, ''), v.pos_line,
 	       COALESCE(sf.name, ''), v.settle_line
-	  FROM verdict AS v
-	  JOIN verdict_money AS m USING (order_key, episode)
+	  FROM verdict_money AS v
 	  LEFT JOIN explanation AS x USING (order_key, episode)
 	  LEFT JOIN cases AS k USING (order_key, episode)
 	  LEFT JOIN pos_row AS p ON (p.order_key, p.file_id, p.line) = (v.order_key, v.pos_file_id, v.pos_line)
@@ -172,15 +170,37 @@ const rowsSQL = `
 	   AND (sm.order_key, sm.episode) = (COALESCE(v.settle_key, v.order_key), COALESCE(v.settle_episode, v.episode))
 	  LEFT JOIN file AS pf ON pf.file_id = v.pos_file_id
 	  LEFT JOIN file AS sf ON sf.file_id = v.settle_file_id
+	 WHERE NOT v.plain
+	   AND `
+
+// plainSQL selects plain matches, whose one row on each side says it all: all that is due has arrived (contract §5).
+const plainSQL = `
+	SELECT v.order_key, 0::smallint, v.business_date, v.order_id, COALESCE(v.refund_id, ''), COALESCE(v.original_order_id, ''),
+	       v.acquirer, v.merchant_id, COALESCE(v.store_id, ''), COALESCE(v.terminal_id, ''), v.channel,
+	       COALESCE(v.channel_txn_id, ''), COALESCE(v.ref_no, ''), v.type, v.txn_time, v.currency, v.signed_amount, v.signed_amount,
+	       CASE v.type WHEN 'REFUND' THEN -v.fee ELSE v.fee END,
+	       CASE v.type WHEN 'REFUND' THEN -v.net_amount ELSE v.net_amount END,
+	       v.signed_amount, v.signed_amount, 0.00, 0.00,
+	       v.status, v.settle_status, v.outcome, '', '', NULL::numeric, '', '', '[]'::jsonb, '[]'::jsonb, '',
+	       v.due_date, v.settle_date, COALESCE(v.payout_id, ''), COALESCE(v.payout_status, ''), 'order_id', false,
+	       COALESCE(k.case_id, ''), COALESCE(k.status, ''), COALESCE(k.assignee, ''), pf.name, v.line, sf.name, v.settle_line
+	  FROM (SELECT *, 'matched' AS outcome FROM plain) AS v
+	 CROSS JOIN (SELECT NULL::text AS cause) AS x
+	  JOIN file AS pf ON pf.file_id = v.file_id
+	  JOIN file AS sf ON sf.file_id = v.settle_file_id
+	  LEFT JOIN cases AS k ON (k.order_key, k.episode) = (v.order_key, 0)
 	 WHERE `
 
-const rowsOrder = `
-	 ORDER BY v.business_date, v.acquirer, v.merchant_id, 4, v.type, 5, v.order_key, v.episode`
+// rowsSQL selects the rows of a selection. The order ends in the key, so that the same selection gives the same bytes: by
+// business date, acquirer, merchant, order, type, refund and key.
+func rowsSQL(where string) string {
+	return verdictsSQL + where + "\n\t UNION ALL" + plainSQL + where + "\n\t ORDER BY 3, 7, 8, 4, 14, 5, 1, 2"
+}
 
 // each streams the rows of a selection.
 func each(ctx context.Context, q querier, sel Selection, do func(*row) error) error {
 	where, args := sel.where()
-	rows, err := q.Query(ctx, rowsSQL+where+rowsOrder, args...)
+	rows, err := q.Query(ctx, rowsSQL(where), args...)
 	if err != nil {
 		return fmt.Errorf("select rows to export: %w", err)
 	}
@@ -238,15 +258,39 @@ type Total struct {
 func Totals(ctx context.Context, q querier, sel Selection) ([]Total, error) {
 	where, args := sel.where()
 	rows, err := q.Query(ctx, `
-		SELECT v.currency, v.outcome, COALESCE(x.cause, ''), COALESCE(x.sub_cause, ''), count(*),
-		       count(*) FILTER (WHERE x.needs_follow_up),
-		       sum(m.amount_due), sum(m.amount_arrived), sum(m.amount_owed), sum(m.amount_excess)
-		  FROM verdict AS v
-		  JOIN verdict_money AS m USING (order_key, episode)
-		  LEFT JOIN explanation AS x USING (order_key, episode)
-		 WHERE `+where+`
-		 GROUP BY 1, 2, 3, 4
-		 ORDER BY 1, 2, 3, 4`, args...)
+		WITH told AS (
+		    SELECT v.currency,
+		           v.outcome,
+		           COALESCE(x.cause, '') AS cause,
+		           COALESCE(x.sub_cause, '') AS sub_cause,
+		           1 AS orders,
+		           CASE WHEN x.needs_follow_up THEN 1 ELSE 0 END AS follow_up,
+		           v.amount_due,
+		           v.amount_arrived,
+		           v.amount_owed,
+		           v.amount_excess
+		      FROM verdict_money AS v
+		      LEFT JOIN explanation AS x USING (order_key, episode)
+		     WHERE NOT v.plain
+		       AND `+where+`
+		     UNION ALL
+		    -- Plain matches are told together; all that is due of them has arrived.
+		    SELECT v.currency, v.outcome, '', '', v.orders, 0, v.amount, v.amount, 0, 0
+		      FROM (SELECT currency,
+		                   business_date,
+		                   'matched' AS outcome,
+		                   sign * orders AS orders,
+		                   CASE type WHEN 'REFUND' THEN -sign * amount ELSE sign * amount END AS amount
+		              FROM plain_match) AS v
+		     CROSS JOIN (SELECT NULL::text AS cause) AS x
+		     WHERE `+where+`
+		)
+		SELECT currency, outcome, cause, sub_cause, sum(orders)::bigint, sum(follow_up)::bigint,
+		       sum(amount_due), sum(amount_arrived), sum(amount_owed), sum(amount_excess)
+		  FROM told
+		 GROUP BY currency, outcome, cause, sub_cause
+		HAVING sum(orders) > 0
+		 ORDER BY currency, outcome, cause, sub_cause`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("add up totals: %w", err)
 	}

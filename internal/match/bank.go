@@ -700,7 +700,7 @@ func (d *decision) tieBank(ctx context.Context) error {
 	if err != nil || len(b.lines) == 0 {
 		return err
 	}
-	if b.expected, err = reportedPayouts(ctx, d.tx); err != nil {
+	if b.expected, err = reportedPayouts(ctx, d.tx, "payout_now"); err != nil {
 		return err
 	}
 	b.tie()
@@ -709,7 +709,7 @@ func (d *decision) tieBank(ctx context.Context) error {
 			continue
 		}
 		if _, err := d.tx.Exec(ctx, `
-			UPDATE payout_state
+			UPDATE payout_now
 			   SET status = 'RETURNED',
 			       reason = $3,
 			       fact = concat_ws(' ', last_id, 'RETURNED', $4::text)
@@ -717,28 +717,16 @@ func (d *decision) tieBank(ctx context.Context) error {
 			   AND last_id = $2`, e.acquirer, e.payoutID, e.reason, b.lines[e.lines[1]].source); err != nil {
 			return err
 		}
-		if d.all {
-			continue
-		}
-		if _, err := d.tx.Exec(ctx, `
-			INSERT INTO dirty
-			SELECT DISTINCT r.order_key
-			  FROM payout_state AS y
-			  JOIN settlement_row AS r ON r.acquirer = y.acquirer AND r.payout_id = y.payout_id
-			 WHERE y.acquirer = $1
-			   AND y.last_id = $2
-			   AND NOT EXISTS (SELECT FROM dirty WHERE dirty.order_key = r.order_key)`, e.acquirer, e.payoutID); err != nil {
-			return err
-		}
 	}
 	return nil
 }
 
-// reportedPayouts returns the payouts that their acquirers call PAID, or RETURNED after that, in the order of date and id.
-func reportedPayouts(ctx context.Context, tx pgx.Tx) ([]*expected, error) {
+// reportedPayouts returns the payouts of a table of payout states that their acquirers call PAID, or RETURNED after that, in
+// the order of date and id.
+func reportedPayouts(ctx context.Context, tx pgx.Tx, table string) ([]*expected, error) {
 	return readExpected(ctx, tx, `
 		SELECT acquirer, payout_id, merchant_id, currency, payout_date, amount, status = 'RETURNED'
-		  FROM payout_state
+		  FROM `+table+`
 		 WHERE status IN ('PAID', 'RETURNED')
 		   AND payout_id = last_id
 		   AND amount <> 0
@@ -762,7 +750,7 @@ func readExpected(ctx context.Context, tx pgx.Tx, sql string, args ...any) (list
 }
 
 // BankTies returns what the account statements say of the payouts, and of the days' nets of acquirers that report none: all
-// that is not simply credited, in the order of date, acquirer and payout, and how many are. It reads the temporary table
+// that is not simply credited, in the order of date, acquirer and payout, and how many are. It reads
 // payout_state, so it must follow Decide.
 func BankTies(ctx context.Context, tx pgx.Tx, rules Rules) (open []BankTie, credited int, err error) {
 	open = []BankTie{}
@@ -770,7 +758,7 @@ func BankTies(ctx context.Context, tx pgx.Tx, rules Rules) (open []BankTie, cred
 	if err != nil || len(b.lines) == 0 {
 		return open, 0, err
 	}
-	if b.expected, err = reportedPayouts(ctx, tx); err != nil {
+	if b.expected, err = reportedPayouts(ctx, tx, "payout_state"); err != nil {
 		return nil, 0, fmt.Errorf("tie payouts with the bank: %w", err)
 	}
 	nets, err := readExpected(ctx, tx, `

@@ -3,7 +3,6 @@ package match
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -32,14 +31,18 @@ type Result struct {
 	MissingYears []int // calendar years without which due dates could not be counted
 }
 
-// Decide replaces the verdicts of scope by what the facts say now. It leaves the temporary tables payout_state,
-// lone_order, lone_line, candidate and sibling behind for what follows in the transaction; they go with it. It marks no file as decided: the caller does
-// so when it keeps the result.
+// Decide replaces the verdicts of scope by what the facts say now. It leaves the temporary tables dirty, plain_now,
+// lone_order, lone_line, candidate and sibling behind for what follows in the transaction; they go with it. It marks no file
+// as decided: the caller does so when it keeps the result.
 func Decide(ctx context.Context, tx pgx.Tx, scope Scope, rules Rules) (Result, error) {
 	d := decision{tx: tx, rules: rules}
 	// Every large join here is of two sides that fit side by side in a hash table, or spill well; sorting both by random
 	// keys, which the planner prefers where it underestimates, takes three times as long.
-	if _, err := tx.Exec(ctx, `SET LOCAL enable_mergejoin = off`); err != nil {
+	if err := d.run(ctx,
+		`SET LOCAL enable_mergejoin = off`,
+		// What is analysed here is read a few times; a tenth of the usual sample tells its size as well.
+		`SET LOCAL default_statistics_target = 10`,
+	); err != nil {
 		return Result{}, err
 	}
 	steps := []struct {
@@ -49,12 +52,15 @@ func Decide(ctx context.Context, tx pgx.Tx, scope Scope, rules Rules) (Result, e
 		{"choose what to decide", func(ctx context.Context) error { return d.chooseScope(ctx, scope) }},
 		{"find the state of payouts", d.payoutState},
 		{"tie payouts with the bank", d.tieBank},
+		{"keep the state of payouts", d.keepPayouts},
+		{"match plainly", d.matchPlainly},
+		{"take back what was a plain match", d.takeBack},
+		{"bring together the rows to decide", d.bringTogether},
 		{"find what stands of keys with several rows", d.standSlow},
 		{"gather standing orders and lines", d.gather},
 		{"count due dates", d.countDue},
 		{"match beyond the key", d.pair},
 		{"store verdicts", d.store},
-		{"clear up", d.clearUp},
 	}
 	for _, s := range steps {
 		if err := s.do(ctx); err != nil {
@@ -64,37 +70,20 @@ func Decide(ctx context.Context, tx pgx.Tx, scope Scope, rules Rules) (Result, e
 	return d.result, nil
 }
 
-// clearUp drops the views: unlike temporary tables they would outlive the transaction.
-func (d *decision) clearUp(ctx context.Context) error {
-	if !d.all {
-		return nil
-	}
-	return d.run(ctx, `DROP VIEW wo, wl`)
-}
-
 // decision is one call of Decide.
 type decision struct {
 	tx       pgx.Tx
 	rules    Rules
 	all      bool
 	replaced []int32 // files that count no longer
+	fresh    fresh   // files whose rows no run has decided
 	result   Result
-}
-
-// exec runs a statement. {dirty} in it becomes the join that limits a fact table r to the keys to decide.
-func (d *decision) exec(ctx context.Context, sql string, args ...any) (int64, error) {
-	join := "JOIN dirty USING (order_key)"
-	if d.all {
-		join = ""
-	}
-	tag, err := d.tx.Exec(ctx, strings.ReplaceAll(sql, "{dirty}", join), args...)
-	return tag.RowsAffected(), err
 }
 
 // run runs statements one after the other, without arguments.
 func (d *decision) run(ctx context.Context, statements ...string) error {
 	for _, sql := range statements {
-		if _, err := d.exec(ctx, sql); err != nil {
+		if _, err := d.tx.Exec(ctx, sql); err != nil {
 			return err
 		}
 	}

@@ -14,61 +14,35 @@ import (
 
 // gather brings together what stands: wo has one row per order, wl one per key that has settlement lines, whether it
 // came the short way (one row, which stands) or the long one.
-//
-// Where all is decided they are views: writing two million rows down to read them three times costs more than reading
-// the facts three times. Where some is decided they are tables: finding the few among the many costs more than keeping
-// them.
 func (d *decision) gather(ctx context.Context) error {
-	create := "TEMP TABLE %s ON COMMIT DROP AS"
-	if d.all {
-		create = "TEMP VIEW %s AS"
-	}
-	// Most nights have slow keys; where there are none, asking for each row costs more than asking once.
-	notSlow := "AND NOT EXISTS (SELECT FROM slow_key AS s WHERE s.order_key = r.order_key)"
-	var slow bool
-	if err := d.tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM slow_key)`).Scan(&slow); err != nil {
-		return err
-	}
-	if !slow {
-		notSlow = ""
-	}
-	if _, err := d.exec(ctx, "CREATE "+fmt.Sprintf(create, "wo")+`
+	return d.run(ctx, `
+		CREATE TEMP TABLE wo ON COMMIT DROP AS
 		SELECT r.order_key, 0::smallint AS episode, r.business_date, r.acquirer, r.merchant_id, r.type, r.channel,
 		       r.terminal_id, r.txn_time, r.currency, r.amount, r.status AS pos_status, COALESCE(r.settle_cycle, '') AS cycle,
-		       false AS duplicate, r.file_id, r.line
-		  FROM pos_row AS r {dirty}
-		 WHERE r.file_id <> ALL (`+d.replacedList()+`)
-		   `+notSlow+`
+		       false AS duplicate, r.file_id, r.line, false AS slow
+		  FROM pos_now AS r
+		 WHERE NOT EXISTS (SELECT FROM slow_key AS s WHERE s.order_key = r.order_key)
 		 UNION ALL
 		SELECT order_key, episode, business_date, acquirer, merchant_id, type, channel,
 		       terminal_id, txn_time, currency, amount, CASE WHEN voided THEN 'REVERSED' ELSE status END, COALESCE(settle_cycle, ''),
-		       duplicate, file_id, line
-		  FROM pos_stands`); err != nil {
-		return err
-	}
-	if _, err := d.exec(ctx, "CREATE "+fmt.Sprintf(create, "wl")+`
+		       duplicate, file_id, line, true
+		  FROM pos_stands`, `
+		CREATE TEMP TABLE wl ON COMMIT DROP AS
 		SELECT r.order_key, 0::smallint AS episode, r.business_date, r.acquirer, r.merchant_id, r.type, r.channel,
-		       r.terminal_id, r.txn_time, r.currency, r.amount, r.status, r.settle_date, r.payout_id,
+		       r.terminal_id, r.txn_time, r.currency, r.amount, r.fee, r.net_amount, r.status, r.settle_date, r.payout_id,
 		       CASE WHEN r.status = 'SETTLED' THEN 1 ELSE 0 END AS settled_lines, r.file_id, r.line
-		  FROM settlement_row AS r {dirty}
-		 WHERE r.file_id <> ALL (`+d.replacedList()+`)
-		   `+notSlow+`
+		  FROM line_now AS r
+		 WHERE NOT EXISTS (SELECT FROM slow_key AS s WHERE s.order_key = r.order_key)
 		 UNION ALL
 		SELECT * FROM (
 		SELECT DISTINCT ON (order_key, episode)
 		       order_key, episode, business_date, acquirer, merchant_id, type, channel,
-		       terminal_id, txn_time, currency, amount, status, settle_date, payout_id,
+		       terminal_id, txn_time, currency, amount, fee, net_amount, status, settle_date, payout_id,
 		       (count(*) FILTER (WHERE status = 'SETTLED') OVER (PARTITION BY order_key, episode))::integer, file_id, line
 		  FROM settle_stands
-		 ORDER BY order_key, episode, settle_date, file_date, sha256, line) AS slow`); err != nil {
-		return err
-	}
-	if !d.all {
-		if err := d.run(ctx, `ANALYZE wo`, `ANALYZE wl`); err != nil {
-			return err
-		}
-	}
-	return d.run(ctx,
+		 ORDER BY order_key, episode, settle_date, file_date, sha256, line) AS slow`,
+		`ANALYZE wo`,
+		`ANALYZE wl`,
 		// Keys settled more than once: their sums by currency, and how much of them a good payout carries.
 		`CREATE TEMP TABLE wl_sum ON COMMIT DROP AS
 		 SELECT s.order_key,
@@ -91,8 +65,9 @@ func (d *decision) gather(ctx context.Context) error {
 // authority for working days, so the counting is its, not SQL's; the combinations are few whatever the orders.
 func (d *decision) countDue(ctx context.Context) error {
 	rows, err := d.tx.Query(ctx, `
-		SELECT DISTINCT acquirer, business_date, cycle
-		  FROM wo
+		SELECT acquirer, business_date, cycle FROM wo
+		 UNION
+		SELECT acquirer, business_date, cycle FROM plain_now
 		 ORDER BY acquirer, business_date, cycle`)
 	if err != nil {
 		return err
@@ -150,5 +125,15 @@ func (d *decision) countDue(ctx context.Context) error {
 	for year := range missing {
 		d.result.MissingYears = append(d.result.MissingYears, year)
 	}
-	return d.run(ctx, `ANALYZE due`)
+	return d.run(ctx,
+		`ANALYZE due`,
+		// Due dates are kept for plain matches, which have no verdict to keep theirs.
+		`INSERT INTO due_day (acquirer, business_date, cycle, due_date, missing_year)
+		 SELECT acquirer, business_date, cycle, due_date, missing_year
+		   FROM due
+		 ON CONFLICT (acquirer, business_date, cycle)
+		 DO UPDATE
+		    SET due_date = excluded.due_date, missing_year = excluded.missing_year
+		  WHERE (due_day.due_date, due_day.missing_year) IS DISTINCT FROM (excluded.due_date, excluded.missing_year)`,
+	)
 }

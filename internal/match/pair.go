@@ -81,7 +81,7 @@ func (d *decision) pair(ctx context.Context) error {
 		        false AS paired
 		   FROM alone AS a
 		   JOIN wo AS o ON (o.order_key, o.episode) = (a.o_key, a.o_episode)
-		   JOIN pos_row AS r ON (r.order_key, r.file_id, r.line) = (o.order_key, o.file_id, o.line)
+		   JOIN pos_now AS r ON (r.order_key, r.file_id, r.line) = (o.order_key, o.file_id, o.line)
 		   LEFT JOIN pos_merged AS m ON (m.order_key, m.episode) = (o.order_key, o.episode)`,
 		`CREATE TEMP TABLE lone_line ON COMMIT DROP AS
 		 SELECT l.order_key, l.episode, l.business_date, l.acquirer, l.merchant_id, l.type, l.amount, l.currency, l.txn_time,
@@ -92,7 +92,7 @@ func (d *decision) pair(ctx context.Context) error {
 		        false AS paired
 		   FROM alone AS a
 		   JOIN wl AS l ON (l.order_key, l.episode) = (a.l_key, a.l_episode)
-		   JOIN settlement_row AS r ON (r.order_key, r.file_id, r.line) = (l.order_key, l.file_id, l.line)
+		   JOIN line_now AS r ON (r.order_key, r.file_id, r.line) = (l.order_key, l.file_id, l.line)
 		   LEFT JOIN settlement_merged AS m ON (m.order_key, m.episode) = (l.order_key, l.episode)`,
 		`ANALYZE lone_order`,
 		`ANALYZE lone_line`,

@@ -26,7 +26,8 @@ type PayoutDifference struct {
 // net of the standing SETTLED lines + difference. A line without a net amount counts with its amount less its fee. The
 // lines of a payout that was re-issued count for the newest of its chain. Acquirers whose lines never name a payout
 // are left out: there is nothing to tie. With onlyNew, only payouts that undecided files tell of, or whose lines they
-// bring, are looked at. It reads the temporary table payout_state, so it must follow Decide.
+// bring, are looked at. It reads what Decide
+// leaves behind, so it must follow it.
 func PayoutDifferences(ctx context.Context, tx pgx.Tx, onlyNew bool) ([]PayoutDifference, error) {
 	touched := `SELECT acquirer, last_id FROM payout_state`
 	if onlyNew {
@@ -38,13 +39,13 @@ func PayoutDifferences(ctx context.Context, tx pgx.Tx, onlyNew bool) ([]PayoutDi
 		          JOIN file AS f USING (file_id)
 		         WHERE NOT f.decided
 		         UNION
+		        SELECT acquirer, payout_id
+		          FROM plain_now
+		         UNION
 		        SELECT r.acquirer, r.payout_id
-		          FROM settlement_row AS r
+		          FROM line_now AS r
 		          JOIN file AS f USING (file_id)
 		         WHERE NOT f.decided
-		           AND r.payout_id IS NOT NULL
-		           AND r.business_date BETWEEN (SELECT min(first_date) FROM file WHERE NOT decided AND kind = 'settlement')
-		                                   AND (SELECT max(last_date) FROM file WHERE NOT decided AND kind = 'settlement')
 		       ) AS told ON told.acquirer = y.acquirer AND told.payout_id = y.payout_id`
 	}
 	// In steps with statistics of their own: guessed together, their sizes make the planner loop over every line.
@@ -56,12 +57,18 @@ func PayoutDifferences(ctx context.Context, tx pgx.Tx, onlyNew bool) ([]PayoutDi
 		`ANALYZE tied_payout`,
 		`CREATE TEMP TABLE tied_net ON COMMIT DROP AS
 		 WITH of_payout AS (
-		     SELECT r.acquirer, r.payout_id, r.type, r.currency, count(*) AS lines,
-		            sum(COALESCE(r.net_amount, r.amount - COALESCE(r.fee, 0))) AS net
-		       FROM settlement_row AS r
-		       JOIN file AS f ON f.file_id = r.file_id AND f.replaced_by IS NULL
+		     SELECT m.acquirer, m.payout_id, m.type, m.currency, sum(m.sign * m.orders) AS lines, sum(m.sign * m.net) AS net
+		       FROM plain_match AS m
+		      WHERE m.payout_id IN (SELECT payout_id FROM tied_payout)
+		      GROUP BY m.acquirer, m.payout_id, m.type, m.currency
+		      UNION ALL
+		     SELECT r.acquirer, r.payout_id, r.type, r.currency, count(*),
+		            sum(COALESCE(r.net_amount, r.amount - COALESCE(r.fee, 0)))
+		       FROM verdict AS v
+		       JOIN settlement_row AS r
+		         ON (r.order_key, r.file_id, r.line) = (COALESCE(v.settle_key, v.order_key), v.settle_file_id, v.settle_line)
 		      WHERE r.status = 'SETTLED'
-		        AND r.payout_id IN (SELECT payout_id FROM tied_payout)
+		        AND v.payout_id IN (SELECT payout_id FROM tied_payout)
 		        AND NOT EXISTS (SELECT FROM settlement_merged AS g WHERE g.order_key = r.order_key)
 		      GROUP BY r.acquirer, r.payout_id, r.type, r.currency
 		      UNION ALL

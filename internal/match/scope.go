@@ -6,11 +6,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// chooseScope fills dirty, or decides that all keys are.
+// chooseScope begins dirty, the keys to decide, and finds the fresh files.
 //
-// Beside what is asked for, always decided again are: keys of files that no completed run has looked at (new ones, and
-// those that were replaced); keys of lines whose payout has a new version; all that is open; and all that was matched
-// by anything but its own key, since a better partner may have arrived.
+// Beside what is asked for, always decided again are: keys of files that were replaced; all that is open; and all that was
+// matched by anything but its own key, since a better partner may have arrived. Fresh files' own keys follow in matchPlainly,
+// those of lines whose payout has changed in keepPayouts.
 func (d *decision) chooseScope(ctx context.Context, scope Scope) error {
 	// A handful of rows that every statement joins: without statistics the planner takes them for one.
 	if _, err := d.tx.Exec(ctx, `ANALYZE file`); err != nil {
@@ -28,52 +28,39 @@ func (d *decision) chooseScope(ctx context.Context, scope Scope) error {
 	if d.replaced, err = pgx.CollectRows(rows, pgx.RowTo[int32]); err != nil {
 		return err
 	}
-	if d.replaced == nil {
-		d.replaced = []int32{}
-	}
-
-	var decidedBefore bool
-	if err := d.tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM verdict)`).Scan(&decidedBefore); err != nil {
+	// A file that counts already and is to be decided anew has rows that were plain matches beside others that no run has
+	// seen: which are which is not known any more. It is rare, so all is decided.
+	var nothing, mixed bool
+	if err := d.tx.QueryRow(ctx, `
+		SELECT NOT EXISTS (SELECT FROM file WHERE counts),
+		       EXISTS (SELECT FROM file WHERE counts AND NOT decided AND replaced_by IS NULL)`).Scan(&nothing, &mixed); err != nil {
 		return err
 	}
-	if d.all = scope.All || !decidedBefore; d.all {
-		return nil
+	d.all = scope.All || nothing || mixed
+	if err := d.readFresh(ctx); err != nil {
+		return err
 	}
-
+	if err := d.run(ctx, `CREATE TEMP TABLE dirty (order_key uuid) ON COMMIT DROP`); err != nil || d.all {
+		return err
+	}
 	if err := d.run(ctx,
-		`CREATE TEMP TABLE dirty (order_key uuid) ON COMMIT DROP`,
 		// The file's own dates let the planner read only the partitions that hold its rows.
 		`INSERT INTO dirty
 		 SELECT r.order_key
 		   FROM pos_row AS r
 		   JOIN file AS f USING (file_id)
 		  WHERE NOT f.decided
-		    AND r.business_date BETWEEN (SELECT min(first_date) FROM file WHERE NOT decided AND kind = 'pos_log')
-		                            AND (SELECT max(last_date) FROM file WHERE NOT decided AND kind = 'pos_log')`,
+		    AND f.replaced_by IS NOT NULL
+		    AND r.business_date BETWEEN (SELECT min(first_date) FROM file WHERE NOT decided AND replaced_by IS NOT NULL AND kind = 'pos_log')
+		                            AND (SELECT max(last_date) FROM file WHERE NOT decided AND replaced_by IS NOT NULL AND kind = 'pos_log')`,
 		`INSERT INTO dirty
 		 SELECT r.order_key
 		   FROM settlement_row AS r
 		   JOIN file AS f USING (file_id)
 		  WHERE NOT f.decided
-		    AND r.business_date BETWEEN (SELECT min(first_date) FROM file WHERE NOT decided AND kind = 'settlement')
-		                            AND (SELECT max(last_date) FROM file WHERE NOT decided AND kind = 'settlement')`,
-		// A new version of a payout concerns its lines, and those of every payout that it replaces, however far back.
-		`INSERT INTO dirty
-		 WITH RECURSIVE changed AS (
-		     SELECT p.acquirer, p.payout_id
-		       FROM payout_row AS p
-		       JOIN file AS f USING (file_id)
-		      WHERE NOT f.decided
-		      UNION
-		     SELECT p.acquirer, p.replaces_payout_id
-		       FROM changed
-		       JOIN payout_row AS p USING (acquirer, payout_id)
-		      WHERE p.replaces_payout_id IS NOT NULL
-		 )
-		 SELECT r.order_key
-		   FROM changed AS c
-		   JOIN settlement_row AS r USING (payout_id)
-		  WHERE r.acquirer = c.acquirer`,
+		    AND f.replaced_by IS NOT NULL
+		    AND r.business_date BETWEEN (SELECT min(first_date) FROM file WHERE NOT decided AND replaced_by IS NOT NULL AND kind = 'settlement')
+		                            AND (SELECT max(last_date) FROM file WHERE NOT decided AND replaced_by IS NOT NULL AND kind = 'settlement')`,
 		`INSERT INTO dirty
 		 SELECT unnest(ARRAY[order_key, settle_key])
 		   FROM verdict
@@ -82,32 +69,28 @@ func (d *decision) chooseScope(ctx context.Context, scope Scope) error {
 	); err != nil {
 		return err
 	}
-	if !scope.From.IsZero() {
-		if _, err := d.exec(ctx, `
-			INSERT INTO dirty
-			SELECT order_key FROM verdict WHERE business_date BETWEEN $1 AND $2
-			 UNION ALL
-			SELECT order_key FROM pos_row WHERE business_date BETWEEN $1 AND $2
-			 UNION ALL
-			SELECT order_key FROM settlement_row WHERE business_date BETWEEN $1 AND $2`,
-			scope.From.UTC(), scope.To.UTC()); err != nil {
-			return err
-		}
+	if scope.From.IsZero() {
+		return nil
 	}
-	return d.run(ctx,
-		`CREATE TEMP TABLE once ON COMMIT DROP AS
-		 SELECT DISTINCT order_key FROM dirty WHERE order_key IS NOT NULL`,
-		`DROP TABLE dirty`,
-		`ALTER TABLE once RENAME TO dirty`,
-		`ALTER TABLE dirty ADD PRIMARY KEY (order_key)`,
-		`ANALYZE dirty`,
-	)
+	_, err = d.tx.Exec(ctx, `
+		INSERT INTO dirty
+		SELECT order_key FROM verdict WHERE business_date BETWEEN $1 AND $2
+		 UNION ALL
+		SELECT order_key FROM pos_row WHERE business_date BETWEEN $1 AND $2
+		 UNION ALL
+		SELECT order_key FROM settlement_row WHERE business_date BETWEEN $1 AND $2`,
+		scope.From.UTC(), scope.To.UTC())
+	return err
 }
 
-// payoutState finds, for every reported payout, the state that its lines have: that of the newest version of the last
-// payout in its chain of re-issues. Two payouts that claim to replace the same one: the newer is followed.
+// payoutColumns are the columns of payout_state.
+const payoutColumns = `acquirer, payout_id, last_id, merchant_id, status, reason_code, reason, amount, currency, payout_date,
+		        version_time, file_id, line, fact`
+
+// payoutState finds, for every reported payout, the state that its lines have, in payout_now: that of the newest version of
+// the last payout in its chain of re-issues. Two payouts that claim to replace the same one: the newer is followed.
 func (d *decision) payoutState(ctx context.Context) error {
-	if _, err := d.exec(ctx, `
+	if err := d.run(ctx, `
 		CREATE TEMP TABLE payout_version ON COMMIT DROP AS
 		SELECT DISTINCT ON (p.acquirer, p.payout_id)
 		       p.acquirer, p.payout_id, p.merchant_id, p.payout_date, p.version_time, p.amount, p.currency, p.status,
@@ -121,7 +104,7 @@ func (d *decision) payoutState(ctx context.Context) error {
 		return err
 	}
 	return d.run(ctx,
-		`CREATE TEMP TABLE payout_state ON COMMIT DROP AS
+		`CREATE TEMP TABLE payout_now ON COMMIT DROP AS
 		 WITH RECURSIVE successor AS (
 		     SELECT DISTINCT ON (p.acquirer, p.replaces_payout_id)
 		            p.acquirer, p.replaces_payout_id AS payout_id, p.payout_id AS next_id
@@ -154,7 +137,64 @@ func (d *decision) payoutState(ctx context.Context) error {
 		        concat_ws(' ', l.last_id, v.status, v.reason_code, v.version_time) AS fact
 		   FROM last AS l
 		   JOIN payout_version AS v ON v.acquirer = l.acquirer AND v.payout_id = l.last_id`,
-		`ALTER TABLE payout_state ADD PRIMARY KEY (acquirer, payout_id)`,
-		`ANALYZE payout_state`,
+		`ALTER TABLE payout_now ADD PRIMARY KEY (acquirer, payout_id)`,
+		`ANALYZE payout_now`,
 	)
+}
+
+// keepPayouts writes down the states that have changed, and adds to dirty what they concern: verdicts of their lines, and
+// plain matches where the money is not there any more.
+func (d *decision) keepPayouts(ctx context.Context) error {
+	if err := d.run(ctx,
+		`CREATE TEMP TABLE payout_changed ON COMMIT DROP AS
+		 SELECT acquirer,
+		        payout_id,
+		        n.status
+		   FROM payout_now AS n
+		   FULL JOIN payout_state AS o USING (acquirer, payout_id)
+		  WHERE (n.last_id, n.merchant_id, n.status, n.reason_code, n.reason, n.amount, n.currency, n.payout_date, n.version_time, n.file_id, n.line, n.fact)
+		        IS DISTINCT FROM
+		        (o.last_id, o.merchant_id, o.status, o.reason_code, o.reason, o.amount, o.currency, o.payout_date, o.version_time, o.file_id, o.line, o.fact)`,
+		`ANALYZE payout_changed`,
+		`DELETE FROM payout_state AS o
+		  USING payout_changed AS c
+		  WHERE (c.acquirer, c.payout_id) = (o.acquirer, o.payout_id)`,
+		`INSERT INTO payout_state (`+payoutColumns+`)
+		 SELECT `+payoutColumns+`
+		   FROM payout_now
+		   JOIN payout_changed AS c USING (acquirer, payout_id, status)`,
+		`ANALYZE payout_state`,
+	); err != nil || d.all {
+		return err
+	}
+	if err := d.run(ctx, `
+		INSERT INTO dirty
+		SELECT unnest(ARRAY[v.order_key, v.settle_key])
+		  FROM payout_changed AS c
+		  JOIN verdict AS v ON v.acquirer = c.acquirer AND v.payout_id = c.payout_id`); err != nil {
+		return err
+	}
+	// In which files the lines of plain matches are is known, so that they are found without an index of all lines.
+	rows, err := d.tx.Query(ctx, `
+		SELECT DISTINCT m.settle_file_id
+		  FROM payout_changed AS c
+		  JOIN plain_match AS m ON m.acquirer = c.acquirer AND m.payout_id = c.payout_id
+		 WHERE c.status <> 'PAID'
+		 ORDER BY m.settle_file_id`)
+	if err != nil {
+		return err
+	}
+	files, err := pgx.CollectRows(rows, pgx.RowTo[int32])
+	if err != nil || len(files) == 0 {
+		return err
+	}
+	return d.run(ctx, `
+		INSERT INTO dirty
+		SELECT r.order_key
+		  FROM payout_changed AS c
+		  JOIN settlement_row AS r ON r.acquirer = c.acquirer AND r.payout_id = c.payout_id
+		 WHERE c.status <> 'PAID'
+		   AND r.file_id = ANY (`+integers(files)+`)
+		   AND r.business_date BETWEEN (SELECT min(first_date) FROM file WHERE file_id = ANY (`+integers(files)+`))
+		                           AND (SELECT max(last_date) FROM file WHERE file_id = ANY (`+integers(files)+`))`)
 }

@@ -42,17 +42,15 @@ const recurrenceDays = 180
 // order. Everything it needs is in temporary tables of those keys alone; most keys have one row on each side and never
 // come here.
 func (d *decision) standSlow(ctx context.Context) error {
-	if _, err := d.exec(ctx, `
+	if err := d.run(ctx, `
 		CREATE TEMP TABLE slow_key ON COMMIT DROP AS
 		SELECT order_key
-		  FROM pos_row AS r {dirty}
-		 WHERE r.file_id <> ALL (`+d.replacedList()+`)
+		  FROM pos_now
 		 GROUP BY order_key
 		HAVING count(*) > 1 OR bool_or(type = 'VOID')
 		 UNION
 		SELECT order_key
-		  FROM settlement_row AS r {dirty}
-		 WHERE r.file_id <> ALL (`+d.replacedList()+`)
+		  FROM line_now
 		 GROUP BY order_key
 		HAVING count(*) > 1`); err != nil {
 		return err
@@ -65,11 +63,11 @@ func (d *decision) standSlow(ctx context.Context) error {
 		return err
 	}
 	if spansRecurrence {
-		if _, err := d.exec(ctx, fmt.Sprintf(`
+		if err := d.run(ctx, fmt.Sprintf(`
 			INSERT INTO slow_key
 			SELECT DISTINCT order_key
-			  FROM pos_row AS r {dirty}
-			  JOIN settlement_row AS s USING (order_key)
+			  FROM pos_now AS r
+			  JOIN line_now AS s USING (order_key)
 			 WHERE abs(r.business_date - s.business_date) > %d
 			   AND order_key NOT IN (SELECT order_key FROM slow_key)`, recurrenceDays)); err != nil {
 			return err
@@ -86,12 +84,10 @@ func (d *decision) standSlow(ctx context.Context) error {
 		CREATE TEMP TABLE slow_day ON COMMIT DROP AS
 		WITH day AS (
 		    SELECT r.order_key, r.business_date
-		      FROM pos_row AS r JOIN slow_key USING (order_key) JOIN file AS f USING (file_id)
-		     WHERE f.replaced_by IS NULL
+		      FROM pos_now AS r JOIN slow_key USING (order_key)
 		     UNION
 		    SELECT r.order_key, r.business_date
-		      FROM settlement_row AS r JOIN slow_key USING (order_key) JOIN file AS f USING (file_id)
-		     WHERE f.replaced_by IS NULL
+		      FROM line_now AS r JOIN slow_key USING (order_key)
 		), step AS (
 		    SELECT order_key,
 		           business_date,
@@ -114,10 +110,9 @@ func (d *decision) standSlow(ctx context.Context) error {
 		        COALESCE(r.channel_txn_id,
 		                 min(r.channel_txn_id) OVER (PARTITION BY r.order_key, d.episode, r.type, r.amount, r.currency, r.status),
 		                 '') AS fact_txn
-		   FROM pos_row AS r
+		   FROM pos_now AS r
 		   JOIN slow_day AS d USING (order_key, business_date)
-		   JOIN file AS f USING (file_id)
-		  WHERE f.replaced_by IS NULL`,
+		   JOIN file AS f USING (file_id)`,
 		`CREATE TEMP TABLE pos_fact ON COMMIT DROP AS
 		 SELECT order_key, episode, type, amount, currency, status, fact_txn,
 		        acquirer, merchant_id, order_id, refund_id,
@@ -177,7 +172,7 @@ func (d *decision) standSlow(ctx context.Context) error {
 		           file_date, sha256, line`,
 
 		`ANALYZE pos_stands`,
-		`DELETE FROM pos_merged AS m `+d.usingDirty("m"),
+		`DELETE FROM pos_merged AS m USING dirty WHERE dirty.order_key = m.order_key`,
 		`INSERT INTO pos_merged (order_key, episode, voided, `+strings.Join(posEnriched, ", ")+`, differs, history)
 		 SELECT order_key, episode, voided, `+strings.Join(posEnriched, ", ")+`, differs,
 		        (SELECT left(string_agg(concat_ws(' ', NULLIF(f.type, s.type), f.status, f.amount, f.currency,
@@ -193,10 +188,9 @@ func (d *decision) standSlow(ctx context.Context) error {
 		        COALESCE(r.channel_txn_id,
 		                 min(r.channel_txn_id) OVER (PARTITION BY r.order_key, d.episode, r.amount, r.currency, r.status, r.settle_date),
 		                 '') AS fact_txn
-		   FROM settlement_row AS r
+		   FROM line_now AS r
 		   JOIN slow_day AS d USING (order_key, business_date)
-		   JOIN file AS f USING (file_id)
-		  WHERE f.replaced_by IS NULL`,
+		   JOIN file AS f USING (file_id)`,
 		`CREATE TEMP TABLE settle_fact ON COMMIT DROP AS
 		 SELECT order_key, episode, amount, currency, status, settle_date, fact_txn,
 		        type, acquirer, merchant_id, order_id, refund_id,
@@ -239,11 +233,11 @@ func (d *decision) standSlow(ctx context.Context) error {
 		 SELECT * FROM latest`,
 		`ANALYZE settle_stands`,
 
-		`DELETE FROM standing_line AS m `+d.usingDirty("m"),
+		`DELETE FROM standing_line AS m USING dirty WHERE dirty.order_key = m.order_key`,
 		`INSERT INTO standing_line (order_key, episode, file_id, line, acquirer, type, status, currency, amount, fee, net_amount, payout_id)
 		 SELECT order_key, episode, file_id, line, acquirer, type, status, currency, amount, fee, net_amount, payout_id
 		   FROM settle_stands`,
-		`DELETE FROM settlement_merged AS m `+d.usingDirty("m"),
+		`DELETE FROM settlement_merged AS m USING dirty WHERE dirty.order_key = m.order_key`,
 		`INSERT INTO settlement_merged (order_key, episode, original_order_id, txn_time, terminal_id, channel,
 		        channel_txn_id, ref_no, trace_no, batch_no, payout_id, reason_code, reason,
 		        differs, history)
@@ -263,23 +257,6 @@ func (d *decision) standSlow(ctx context.Context) error {
 		`ANALYZE settlement_merged`,
 		`ANALYZE standing_line`,
 	)
-}
-
-// replacedList returns the replaced files as an SQL array constant: a constant lets the planner hash a long list.
-func (d *decision) replacedList() string {
-	ids := make([]string, len(d.replaced))
-	for i, id := range d.replaced {
-		ids[i] = fmt.Sprint(id)
-	}
-	return "ARRAY[" + strings.Join(ids, ",") + "]::integer[]"
-}
-
-// usingDirty limits a DELETE on alias to the keys to decide; all of them where there is no list.
-func (d *decision) usingDirty(alias string) string {
-	if d.all {
-		return ""
-	}
-	return "USING dirty WHERE dirty.order_key = " + alias + ".order_key"
 }
 
 // zone returns the time zone's name as an SQL literal; zone names come from the tz database and hold no quote.

@@ -3,27 +3,18 @@ package match
 import "context"
 
 // store writes the verdicts of what was decided: each order with its line, by its own key or by a pair, each line that
-// is left. The order of the outcomes is the contract's: the first that holds stands.
+// is left; plain matches are told together. The order of the outcomes is the contract's: the first that holds stands.
 func (d *decision) store(ctx context.Context) error {
-	if _, err := d.exec(ctx, `DELETE FROM verdict AS v `+d.usingDirty("v")); err != nil {
-		return err
-	}
-	restore, err := d.withoutIndexes(ctx)
-	if err != nil {
-		return err
-	}
-	stored, err := d.exec(ctx, `
-		INSERT INTO verdict (order_key, episode, business_date, has_order, duplicate_pos, settled_lines, pos_file_id, pos_line,
-		       settle_key, settle_episode, settle_file_id, settle_line, txn_time, due_date, missing_year, settle_date,
-		       outcome, match_rule, type, acquirer, merchant_id, channel, terminal_id, currency, pos_status, settle_status,
-		       payout_status, payout_fact, pos_amount, settled_amount, received)
+	if err := d.run(ctx,
+		`DELETE FROM verdict AS v USING dirty WHERE dirty.order_key = v.order_key`,
+		`CREATE TEMP TABLE told ON COMMIT DROP AS
 		WITH side_by_side AS (
 		    SELECT o.order_key IS NOT NULL AS has_order,
 		           o.*,
 		           l.order_key AS l_key, l.episode AS l_episode, l.business_date AS l_business_date, l.acquirer AS l_acquirer,
 		           l.merchant_id AS l_merchant_id, l.type AS l_type, l.channel AS l_channel, l.terminal_id AS l_terminal_id,
 		           l.txn_time AS l_txn_time, l.currency AS l_currency, l.amount AS l_amount, l.status AS l_status,
-		           l.settle_date, l.payout_id, COALESCE(l.settled_lines, 0) AS settled_lines,
+		           l.settle_date, l.payout_id, l.fee, l.net_amount, COALESCE(l.settled_lines, 0) AS settled_lines,
 		           l.file_id AS l_file_id, l.line AS l_line,
 		           p.match_rule AS pair_rule
 		      FROM (wo AS o LEFT JOIN pair AS p USING (order_key, episode))
@@ -51,19 +42,19 @@ func (d *decision) store(ctx context.Context) error {
 		      LEFT JOIN wl_sum AS w ON w.order_key = b.l_key AND w.episode = b.l_episode
 		                           AND w.currency = COALESCE(b.currency, b.l_currency)
 		)
-		SELECT COALESCE(order_key, l_key),
-		       COALESCE(episode, l_episode),
-		       COALESCE(business_date, l_business_date),
+		SELECT COALESCE(order_key, l_key) AS order_key,
+		       COALESCE(episode, l_episode) AS episode,
+		       COALESCE(business_date, l_business_date) AS business_date,
 		       has_order,
-		       COALESCE(duplicate, false),
+		       COALESCE(duplicate, false) AS duplicate_pos,
 		       settled_lines,
-		       file_id,
-		       line,
-		       CASE WHEN has_order THEN l_key END,
-		       CASE WHEN has_order THEN l_episode END,
-		       l_file_id,
-		       l_line,
-		       COALESCE(txn_time, l_txn_time),
+		       file_id AS pos_file_id,
+		       line AS pos_line,
+		       CASE WHEN has_order THEN l_key END AS settle_key,
+		       CASE WHEN has_order THEN l_episode END AS settle_episode,
+		       l_file_id AS settle_file_id,
+		       l_line AS settle_line,
+		       COALESCE(txn_time, l_txn_time) AS txn_time,
 		       due_date,
 		       missing_year,
 		       settle_date,
@@ -77,76 +68,73 @@ func (d *decision) store(ctx context.Context) error {
 		            WHEN pos_status IN ('FAILED', 'CLOSED', 'REVERSED') THEN 'unsettled'
 		            WHEN is_due THEN 'unsettled'
 		            ELSE 'pending'
-		       END,
+		       END AS outcome,
 		       CASE WHEN pair_rule IS NOT NULL THEN pair_rule
 		            WHEN has_order AND l_key IS NOT NULL THEN 'order_id'
 		            ELSE 'none'
-		       END,
-		       COALESCE(type, l_type),
-		       COALESCE(acquirer, l_acquirer),
-		       COALESCE(merchant_id, l_merchant_id),
-		       COALESCE(channel, l_channel, ''),
-		       COALESCE(terminal_id, l_terminal_id),
-		       own_currency,
+		       END AS match_rule,
+		       COALESCE(type, l_type) AS type,
+		       COALESCE(acquirer, l_acquirer) AS acquirer,
+		       COALESCE(merchant_id, l_merchant_id) AS merchant_id,
+		       COALESCE(channel, l_channel, '') AS channel,
+		       COALESCE(terminal_id, l_terminal_id) AS terminal_id,
+		       own_currency AS currency,
 		       pos_status,
-		       l_status,
+		       l_status AS settle_status,
 		       payout_status,
 		       payout_fact,
-		       CASE WHEN COALESCE(type, l_type) = 'REFUND' THEN -amount ELSE amount END,
-		       CASE WHEN COALESCE(type, l_type) = 'REFUND' THEN -settled ELSE settled END,
-		       CASE WHEN COALESCE(type, l_type) = 'REFUND' THEN -received ELSE received END
-		  FROM told`)
-	if err != nil {
-		return err
-	}
-	d.result.Decided = stored
-	if err := restore(ctx); err != nil {
-		return err
-	}
-	// The explanations join verdicts with themselves: a plan made for an empty table would loop over them for hours.
-	if err := d.run(ctx, `ANALYZE verdict`); err != nil {
-		return err
-	}
-	// What had candidates and got none of them is ambiguous; its outcome is what it would be without them.
-	return d.run(ctx, `
-		UPDATE verdict AS v
-		   SET match_rule = 'ambiguous'
-		  FROM (SELECT order_key, episode FROM candidate
-		         UNION
-		        SELECT settle_key, settle_episode FROM candidate
-		         UNION
-		        SELECT order_key, episode FROM crowd) AS a
-		 WHERE (v.order_key, v.episode) = (a.order_key, a.episode)
-		   AND v.match_rule = 'none'`)
-}
-
-// withoutIndexes takes the indexes of an empty table of verdicts away, for the first night of a database with a long
-// history: building them once, sorted, costs a third of keeping them while a million random keys come in. What it
-// returns puts them back under their own names, and with them the constraints. A table with verdicts is left alone.
-func (d *decision) withoutIndexes(ctx context.Context) (restore func(context.Context) error, err error) {
-	var used bool
-	if err := d.tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM verdict)`).Scan(&used); err != nil {
-		return nil, err
-	}
-	var orders int64
-	if err := d.tx.QueryRow(ctx, `SELECT COALESCE(sum(rows_loaded), 0) FROM file WHERE kind = 'pos_log'`).Scan(&orders); err != nil {
-		return nil, err
-	}
-	// Below this the work of either way is not worth a lock on the table.
-	const worthIt = 100_000
-	if used || orders < worthIt {
-		return func(context.Context) error { return nil }, nil
-	}
-	if err := d.run(ctx,
-		`ALTER TABLE verdict DROP CONSTRAINT verdict_claims_an_order_once`,
-		`ALTER TABLE verdict DROP CONSTRAINT verdict_claims_a_line_once`,
+		       payout_id,
+		       CASE WHEN COALESCE(type, l_type) = 'REFUND' THEN -amount ELSE amount END AS pos_amount,
+		       CASE WHEN COALESCE(type, l_type) = 'REFUND' THEN -settled ELSE settled END AS settled_amount,
+		       CASE WHEN COALESCE(type, l_type) = 'REFUND' THEN -received ELSE received END AS received,
+		       -- As view plain has it: what agrees in one row on each side follows from the facts.
+		       COALESCE(NOT slow
+		                AND l_key = order_key
+		                AND settled_lines = 1
+		                AND pos_status = 'SUCCESS'
+		                AND l_amount = amount
+		                AND l_currency = currency
+		                AND (payout_status IS NULL OR payout_status = 'PAID'), false) AS plain,
+		       amount, fee, net_amount, cycle
+		  FROM told`,
+		`INSERT INTO verdict (order_key, episode, business_date, has_order, duplicate_pos, settled_lines, pos_file_id, pos_line,
+		        settle_key, settle_episode, settle_file_id, settle_line, txn_time, due_date, missing_year, settle_date,
+		        outcome, match_rule, type, acquirer, merchant_id, channel, terminal_id, currency, pos_status, settle_status,
+		        payout_status, payout_fact, payout_id, pos_amount, settled_amount, received)
+		 SELECT order_key, episode, business_date, has_order, duplicate_pos, settled_lines, pos_file_id, pos_line,
+		        settle_key, settle_episode, settle_file_id, settle_line, txn_time, due_date, missing_year, settle_date,
+		        outcome, match_rule, type, acquirer, merchant_id, channel, terminal_id, currency, pos_status, settle_status,
+		        payout_status, payout_fact, payout_id, pos_amount, settled_amount, received
+		   FROM told
+		  WHERE NOT plain`,
+		`INSERT INTO plain_match (acquirer, merchant_id, channel, type, currency, business_date, due_date, settle_date, settle_file_id, payout_id,
+		        sign, orders, amount, net, sold)
+		 SELECT m.acquirer, m.merchant_id, m.channel, m.type, m.currency, m.business_date, u.due_date, m.settle_date, m.settle_file_id, m.payout_id,
+		        m.sign, m.orders, m.amount, m.net, m.sold
+		   FROM plain_now AS m
+		   JOIN due AS u USING (acquirer, business_date, cycle)
+		  UNION ALL
+		 SELECT p.acquirer, p.merchant_id, p.channel, p.type, p.currency, p.business_date, p.due_date, p.settle_date, p.settle_file_id, p.payout_id,
+		        1, `+plainSums("p", "p")+`
+		   FROM told AS p
+		  WHERE p.plain
+		  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10`,
+		`ANALYZE plain_match`,
+		// The explanations join verdicts with themselves: a plan made for an empty table would loop over them for hours.
+		`ANALYZE verdict`,
+		// What had candidates and got none of them is ambiguous; its outcome is what it would be without them.
+		`UPDATE verdict AS v
+		    SET match_rule = 'ambiguous'
+		   FROM (SELECT order_key, episode FROM candidate
+		          UNION
+		         SELECT settle_key, settle_episode FROM candidate
+		          UNION
+		         SELECT order_key, episode FROM crowd) AS a
+		  WHERE (v.order_key, v.episode) = (a.order_key, a.episode)
+		    AND v.match_rule = 'none'`,
 	); err != nil {
-		return nil, err
+		return err
 	}
-	return func(ctx context.Context) error {
-		return d.run(ctx,
-			`ALTER TABLE verdict ADD CONSTRAINT verdict_claims_an_order_once PRIMARY KEY (order_key, episode)`,
-			`ALTER TABLE verdict ADD CONSTRAINT verdict_claims_a_line_once UNIQUE (settle_key, settle_episode)`,
-		)
-	}, nil
+	return d.tx.QueryRow(ctx, `
+		SELECT (SELECT count(*) FROM told) + (SELECT COALESCE(sum(sign * orders), 0) FROM plain_now)`).Scan(&d.result.Decided)
 }

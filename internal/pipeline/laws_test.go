@@ -137,17 +137,17 @@ func checkRows(t failer, b *bench, w *world, rows []map[string]string, asOf time
 	}
 	for _, law := range []struct{ what, sql string }{
 		{"a settlement line is in two matches", `
-			SELECT concat(settle_file_id, ':', settle_line) FROM verdict WHERE settle_file_id IS NOT NULL
+			SELECT concat(settle_file_id, ':', settle_line) FROM decided WHERE settle_file_id IS NOT NULL
 			 GROUP BY settle_file_id, settle_line HAVING count(*) > 1`},
 		{"a POS row is in two verdicts", `
-			SELECT concat(pos_file_id, ':', pos_line) FROM verdict WHERE pos_file_id IS NOT NULL
+			SELECT concat(pos_file_id, ':', pos_line) FROM decided WHERE pos_file_id IS NOT NULL
 			 GROUP BY pos_file_id, pos_line HAVING count(*) > 1`},
 		{"a line's key is in two verdicts", `
 			SELECT key::text FROM (SELECT COALESCE(settle_key, order_key) AS key, COALESCE(settle_episode, episode) AS episode
-			                         FROM verdict WHERE settle_file_id IS NOT NULL) AS v
+			                         FROM decided WHERE settle_file_id IS NOT NULL) AS v
 			 GROUP BY key, episode HAVING count(*) > 1`},
 		{"received ≠ arrived + excess in one currency", `
-			SELECT currency FROM verdict JOIN verdict_money USING (order_key, episode)
+			SELECT currency FROM verdict_money
 			 GROUP BY currency HAVING sum(received) <> sum(amount_arrived) + sum(amount_excess)`},
 	} {
 		if bad := b.dump(t, law.sql); len(bad) > 0 {
@@ -375,7 +375,7 @@ func checkPayouts(t failer, w *world, report *pipeline.Report, want map[[2]strin
 
 // The state that a run decides; a run that has nothing new to decide leaves it as it is.
 var decided = []string{
-	`SELECT v::text FROM verdict AS v ORDER BY order_key, episode`,
+	`SELECT v::text FROM decided AS v ORDER BY order_key, episode`,
 	`SELECT x::text FROM explanation AS x ORDER BY order_key, episode`,
 	`SELECT i::text FROM incident AS i ORDER BY incident_id`,
 	`SELECT m::text FROM pos_merged AS m ORDER BY order_key, episode`,
