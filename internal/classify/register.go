@@ -41,16 +41,22 @@ func readRegister(ctx context.Context, tx pgx.Tx) (*register, error) {
 		     WHERE kind = 'settlement'
 		       AND state = 'loaded'
 		       AND replaced_by IS NULL
+		), line AS (
+		    SELECT acquirer, settle_date, settle_file_id AS file_id, sign * orders AS rows
+		      FROM plain_match
+		     UNION ALL
+		    SELECT acquirer, settle_date, settle_file_id, 1
+		      FROM verdict
+		     WHERE settle_file_id IS NOT NULL
 		), other_dates AS (
-		    SELECT s.acquirer,
-		           s.settle_date,
-		           count(*) AS rows
-		      FROM settlement_row AS s
-		      JOIN counting AS f USING (file_id)
+		    SELECT l.acquirer,
+		           l.settle_date,
+		           sum(l.rows)::bigint AS rows
+		      FROM counting AS f
+		      JOIN line AS l USING (file_id)
 		     WHERE f.rows_other_date > 0
-		       AND s.business_date BETWEEN f.first_date AND f.last_date
-		       AND s.settle_date <> f.file_date
-		     GROUP BY s.acquirer, s.settle_date
+		       AND l.settle_date <> f.file_date
+		     GROUP BY l.acquirer, l.settle_date
 		)
 		SELECT acquirer,
 		       file_date,

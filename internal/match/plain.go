@@ -306,9 +306,23 @@ func (d *decision) takeBack(ctx context.Context) error {
 		 WHERE counts <> (state = 'loaded' AND replaced_by IS NULL)`)
 }
 
-// bringTogether reads all rows of the keys to decide.
+// bringTogether reads all rows of the keys to decide: by the index, unless they are so many that reading everything costs less.
 func (d *decision) bringTogether(ctx context.Context) error {
-	return d.run(ctx,
+	var keys, rows int64
+	if err := d.tx.QueryRow(ctx, `
+		SELECT (SELECT count(*) FROM dirty),
+		       (SELECT COALESCE(sum(greatest(c.reltuples, 0)), 0)::bigint
+		          FROM pg_inherits AS i
+		          JOIN pg_class AS c ON c.oid = i.inhrelid
+		         WHERE i.inhparent IN ('pos_row'::regclass, 'settlement_row'::regclass))`).Scan(&keys, &rows); err != nil {
+		return err
+	}
+	// Looking a key up costs about what reading twenty rows does.
+	settings := fewKeys
+	if keys*20 > rows {
+		settings = wholeSides
+	}
+	return d.with(ctx, settings,
 		`CREATE TEMP TABLE pos_now ON COMMIT DROP AS
 		 SELECT r.*
 		   FROM pos_row AS r

@@ -1,0 +1,151 @@
+package pipeline_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/posrecon/posrecon/internal/pipeline"
+	"github.com/posrecon/posrecon/internal/postgres"
+	"github.com/posrecon/posrecon/internal/recon"
+	"github.com/posrecon/posrecon/internal/testdb"
+)
+
+// plans collects how the server executed every statement, as its module auto_explain tells it.
+type plans struct {
+	mu   sync.Mutex
+	list []string
+}
+
+// open opens the database with every connection telling its plans, with the rows that each step really had.
+func (p *plans) open(t *testing.T, url string) *pgxpool.Pool {
+	t.Helper()
+	pool, err := postgres.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := pool.Config()
+	pool.Close()
+	inner := config.AfterConnect
+	config.ConnConfig.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
+		if strings.Contains(n.Message, "plan:\n") {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.list = append(p.list, n.Message)
+		}
+	}
+	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		if err := inner(ctx, conn); err != nil {
+			return err
+		}
+		_, err := conn.Exec(ctx, `LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET auto_explain.log_analyze = on;
+			SET auto_explain.log_timing = off; SET auto_explain.log_level = notice`)
+		return err
+	}
+	if pool, err = pgxpool.NewWithConfig(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+// take returns the plans since the last call.
+func (p *plans) take() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	list := p.list
+	p.list = nil
+	return list
+}
+
+var (
+	scanned = regexp.MustCompile(`Seq Scan on ((?:pos_row|settlement_row)_\d{4}_\d\d)\b.*\(actual`)
+	looked  = regexp.MustCompile(`Index (?:Only )?Scan using \w+ on ((?:pos_row|settlement_row)_\d{4}_\d\d).*loops=(\d+)\)`)
+)
+
+// nightOfMonths writes a POS log and a settlement file with n orders, spread evenly over the days from first, all but one of
+// fifty of which settle on the day after.
+func nightOfMonths(t *testing.T, dir, name string, first recon.Date, days, n int) {
+	t.Helper()
+	var pos, lines strings.Builder
+	pos.WriteString("order_id,acquirer,merchant_id,channel,amount,status,txn_time,channel_txn_id\n")
+	lines.WriteString("# acquirer: lakala\norder_id,merchant_id,amount,fee,settle_date,status,txn_time\n")
+	for i := range n {
+		day := first.AddDays(i * days / n)
+		at := fmt.Sprintf("%s %02d:%02d:%02d", day, 8+i%12, i%60, i/7%60)
+		fmt.Fprintf(&pos, "%s-%d,lakala,M%d,WECHAT,%d.%02d,SUCCESS,%s,T%s%d\n", name, i, i%40, 1+i%90, i%100, at, name, i)
+		if i%50 != 7 {
+			fmt.Fprintf(&lines, "%s-%d,M%d,%d.%02d,0.01,%s,SETTLED,%s\n", name, i, i%40, 1+i%90, i%100, day.AddDays(1), at)
+		}
+	}
+	for file, text := range map[string]string{"pos-" + name + ".csv": pos.String(), "settlement-" + name + ".csv": lines.String()} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A night reads what it brings and what is open, never the months behind it; and no statement looks up one by one what it
+// could read at once.
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	const history, night = 40_000, 1_000
+	p := &plans{}
+	b := &bench{p.open(t, testdb.New(t)), shanghai(t)}
+	job := b.job(&world{acquirers: recon.Acquirers{}})
+	run := func(name string, first recon.Date, days, n int, asOf time.Time) []string {
+		t.Helper()
+		inbox := t.TempDir()
+		nightOfMonths(t, inbox, name, first, days, n)
+		p.take()
+		report, err := job.Run(t.Context(), pipeline.Options{Kind: "run", Inbox: []string{inbox}, Out: t.TempDir(), AsOf: asOf})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report.Decided < int64(n) {
+			t.Fatalf("%d decided of %d", report.Decided, n)
+		}
+		list := p.take()
+		if len(list) < 50 {
+			t.Fatalf("only %d plans were told", len(list))
+		}
+		return list
+	}
+
+	// The first night has no history: its sides are read and hashed. What is looked up by key are the few that are flagged.
+	for _, plan := range run("H", recon.NewDate(2026, 7, 1), 130, history, time.Date(2026, 11, 9, 12, 0, 0, 0, b.zone)) {
+		for _, m := range looked.FindAllStringSubmatch(plan, -1) {
+			if loops, err := strconv.Atoi(m[2]); err != nil || loops > history/10 {
+				t.Errorf("%s is looked up %s times:\n%s", m[1], m[2], plan)
+			}
+		}
+	}
+
+	// The second night is of one day. All other months are history, and so is most of its own.
+	for _, plan := range run("N", recon.NewDate(2026, 11, 9), 1, night, time.Date(2026, 11, 10, 12, 0, 0, 0, b.zone)) {
+		months := slices.Compact(slices.Sorted(func(yield func(string) bool) {
+			for _, m := range scanned.FindAllStringSubmatch(plan, -1) {
+				if !yield(m[1]) {
+					return
+				}
+			}
+		}))
+		for _, month := range months {
+			if !strings.HasSuffix(month, "_2026_11") {
+				t.Errorf("%s, which is history, is read from end to end:\n%s", month, plan)
+			}
+		}
+	}
+}
