@@ -150,10 +150,20 @@ func stage(reports []report, name string) float64 {
 	return median(reports, func(r report) float64 { return r.Seconds[name] })
 }
 
-// stages tells what posrecon's stages took.
+// stages tells what posrecon's stages took, in the order in which they run; explaining is a part of deciding.
 func stages(reports []report) string {
-	return fmt.Sprintf("ingest %.2f s, decide %.2f s (explain %.2f s of it), export %.2f s",
-		stage(reports, "ingest"), stage(reports, "decide"), stage(reports, "explain"), stage(reports, "export"))
+	names := []string{"ingest", "decide", "explain", "export"}
+	for name := range reports[0].Seconds {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names[4:])
+	var parts []string
+	for _, name := range names {
+		parts = append(parts, fmt.Sprintf("%s %.2f s", name, stage(reports, name)))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // night is posrecon beside its rivals, in turn on the same files.
