@@ -82,3 +82,10 @@ func TestNoFloatsNearMoney(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// The go command passes over testdata, so nothing else would tell that the benchmark no longer builds.
+func TestBenchmarkBuilds(t *testing.T) {
+	if out, err := exec.Command("go", "vet", "../../testdata/bench").CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

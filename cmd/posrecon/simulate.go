@@ -21,6 +21,8 @@ func newSimulate(a *app) *cobra.Command {
 		judge          bool
 		worlds         int
 		family         string
+		base           int
+		noTruth        bool
 	)
 	cmd := &cobra.Command{
 		Use:   "simulate [DIR]",
@@ -30,7 +32,8 @@ DIR/NN/as_of, what is true of every order then into DIR/NN/truth.csv, and of its
 DIR/NN/incidents.csv. The same options give the same bytes.
 
 Plans: quiet (only what always happens), mixed (a random combination of faults by --seed), demo (the shipped world),
-bulk (one night of --orders orders, for measuring speed), or a family that --evaluate lists, such as "frozen giant".
+bulk (one night of --orders orders, for measuring speed), storm (the same with much to explain: nearly every second one is flagged),
+or a family that --evaluate lists, such as "frozen giant".
 
 With --evaluate nothing is kept: worlds of every family are run through the whole job, in a database of their own beside the
 configured one, and what is stated is compared with what is true. Nothing was fitted on held-out families.
@@ -55,15 +58,17 @@ Beside each figure stand plain rules that look at one order alone, and the most 
 				opt = simulate.Mixed(seed)
 			case "demo":
 				opt = simulate.Demo()
-			case "bulk":
+			case "bulk", "storm":
 				if orders <= 0 {
-					return usagef("--plan bulk needs --orders N")
+					return usagef("--plan %s needs --orders N", plan)
 				}
-				opt = simulate.Bulk(orders)
+				if opt = simulate.Bulk(orders); plan == "storm" {
+					opt = simulate.Storm(orders)
+				}
 			default:
 				i := slices.IndexFunc(simulate.Families(), func(f simulate.Family) bool { return f.Name == plan })
 				if i < 0 {
-					return usagef("--plan %q is none of quiet, mixed, demo and bulk, and no family", plan)
+					return usagef("--plan %q is none of quiet, mixed, demo, bulk and storm, and no family", plan)
 				}
 				opt = simulate.Families()[i].World(seed)
 				seed = opt.Seed
@@ -77,6 +82,10 @@ Beside each figure stand plain rules that look at one order alone, and the most 
 			if nights > 0 {
 				opt.Nights, opt.NightDays = nights, nil
 			}
+			if base < 0 {
+				return usagef("--base is 0 or more")
+			}
+			opt.Base, opt.WithoutTruth = opt.Base.Times(base), noTruth
 			if start != "" {
 				day, err := recon.ParseDate(start)
 				if err != nil {
@@ -109,10 +118,12 @@ Beside each figure stand plain rules that look at one order alone, and the most 
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&plan, "plan", "mixed", "`PLAN`: quiet, mixed, demo, bulk or a family")
+	f.StringVar(&plan, "plan", "mixed", "`PLAN`: quiet, mixed, demo, bulk, storm or a family")
 	f.Uint64Var(&seed, "seed", 1, "`NUMBER` from which everything random is drawn")
 	f.IntVar(&orders, "orders", 0, "orders a day (default the plan's)")
 	f.IntVar(&nights, "nights", 0, "nights (default the plan's)")
+	f.IntVar(&base, "base", 100, "what goes wrong all the time, in `PERCENT` of the plan's")
+	f.BoolVar(&noTruth, "no-truth", false, "write no truth.csv and no incidents.csv, for worlds that only measure speed")
 	f.BoolVar(&judge, "evaluate", false, "judge the explanations on worlds of every family, and keep nothing")
 	f.IntVar(&worlds, "worlds", 5, "`NUMBER` of worlds of each family, with --evaluate")
 	f.StringVar(&family, "family", "", "only the families whose name holds `TEXT`, with --evaluate")

@@ -19,8 +19,8 @@ type Base struct {
 	Refunds    int // refunds per 100,000 sales, on the day or up to three days later
 }
 
-// times returns the base with every rate at so many per cent.
-func (b Base) times(percent int) Base {
+// Times returns the base with every rate at so many per cent.
+func (b Base) Times(percent int) Base {
 	for _, rate := range []*int{&b.Failures, &b.Closed, &b.Waiting, &b.Voids, &b.Reversed, &b.Stragglers, &b.Noise, &b.NoCall,
 		&b.Queried, &b.OtherID, &b.TwicePOS, &b.TwicePaid, &b.Refunds} {
 		*rate = *rate * percent / 100

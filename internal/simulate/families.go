@@ -130,7 +130,7 @@ func draw(seed uint64, family uint64) *drawer {
 	d := &drawer{r: &r, days: 6, files: map[fileKey]bool{}}
 	d.o = Options{
 		Seed: seed<<8 | family, Start: pick(&r, seasons[:7]...).AddDays(r.intn(6)), Nights: 3, DaysPerNight: 2,
-		OrdersPerDay: r.between(500, 1500), Merchants: r.between(25, 90), Base: Usual.times(r.between(50, 160)), ExportedAt: r.intn(2) == 0,
+		OrdersPerDay: r.between(500, 1500), Merchants: r.between(25, 90), Base: Usual.Times(r.between(50, 160)), ExportedAt: r.intn(2) == 0,
 		Acquirers: []string{"lakala", "chinaums", "shengpay"},
 	}
 	return d

@@ -19,7 +19,7 @@ func Mixed(seed uint64) Options {
 		OrdersPerDay: pick(&r, r.between(250, 600), r.between(600, 1500), r.between(1500, 3000)),
 		Merchants:    r.between(15, 150),
 		Acquirers:    [][]string{{"lakala", "chinaums", "shengpay"}, {"lakala", "chinaums"}, {"chinaums", "shengpay", "leshua", "allinpay"}}[r.intn(3)],
-		Base:         Usual.times(r.between(20, 250)),
+		Base:         Usual.Times(r.between(20, 250)),
 		ExportedAt:   r.intn(2) == 0,
 		NoTotals:     r.intn(6) == 0,
 		NoPayouts:    r.intn(10) == 0,

@@ -19,6 +19,36 @@ func Bulk(n int) Options {
 		Base:   Base{Failures: 1000, Closed: 200, Waiting: 300, Stragglers: 500, Noise: 900, NoCall: 600}}
 }
 
+// Storm is one night of n sales at 5,000 merchants on which everything goes wrong at once, so that nearly every second one
+// is flagged and every kind of cohort has something to explain. It is for measuring how fast causes are found.
+func Storm(n int) Options {
+	const hour, merchants = 3600, 5000
+	o := Options{Seed: 1, Nights: 1, OrdersPerDay: n, Merchants: merchants, Acquirers: []string{"lakala", "chinaums", "shengpay", "leshua"},
+		DayOnly: true, Cycles: []CycleShare{{recon.TPlus(1), 1}}, Base: Usual, Bunched: true,
+		Faults: []Fault{
+			FileLate{Acquirer: "shengpay", Day: 1, Late: 1},
+			ShortFile{Acquirer: "leshua", Day: 1, Late: 1, Keep: 850},
+			Outage{Channel: "WECHAT", Acquirer: "lakala", Day: 0, From: 12 * hour, To: 13 * hour, Loss: 700},
+			Outage{Channel: "ALIPAY", Day: 0, From: 18 * hour, To: 18*hour + 40*60, Loss: 500},
+			BatchLate{Acquirer: "chinaums", Channel: "UNIONPAY", Day: 0},
+			PayoutLate{Acquirer: "lakala", From: 1, To: 1, PerMille: 100},
+			BankMaintenance{Day: 1, PerMille: 50, Reissued: 1},
+			CallbackLost{From: 0, To: 0, PerMille: 3},
+			FalseSuccess{From: 0, To: 0, PerMille: 2},
+			WrongAmount{From: 0, To: 0, PerMille: 2},
+			SingleFreeze{From: 0, To: 0, PerMille: 2},
+		}}
+	for m := Merchant(0); m < merchants; m += 25 { // one in 25 is frozen, every other way; as many cannot be paid, or sell without a network
+		o.Faults = append(o.Faults, FrozenMerchant{Merchant: m, Day: 0, From: int(m) * 4, Hold: Hold(m / 25 % 3)})
+		if m%50 == 0 {
+			o.Faults = append(o.Faults, AccountAbnormal{Merchant: m + 7, From: 1, To: 1, Code: "E2014"})
+		} else {
+			o.Faults = append(o.Faults, TerminalNetwork{Merchant: m + 9, Day: 0, From: 9 * hour, To: 19 * hour, Loss: 900})
+		}
+	}
+	return o
+}
+
 // Demo is the world shipped with the program: four nights of a fortnight of three acquirers and forty merchants, small
 // enough to read, with every outcome, every cause and every sub-cause in it, and most of them still open at the end.
 func Demo() Options {

@@ -91,6 +91,29 @@ func TestBulk(t *testing.T) {
 	}
 }
 
+// TestStorm holds that a night to explain has enough of everything: a quarter of its orders flagged, by many incidents.
+func TestStorm(t *testing.T) {
+	t.Parallel()
+	const n = 40_000
+	dir := t.TempDir()
+	s, err := Write(context.Background(), dir, Storm(n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if flagged := s.Orders - s.ByOutcome[recon.Matched] - s.ByOutcome[recon.Pending]; flagged < n/4 {
+		t.Errorf("%d of %d orders are flagged", flagged, s.Orders)
+	}
+	for _, c := range []recon.SubCause{recon.FileLate, recon.SystemDelay, recon.PayoutLate, recon.ChannelOutage, recon.CallbackLost, recon.Network,
+		recon.FalseSuccess, recon.AccountFrozen, recon.AccountAbnormal, recon.PayerFunds, recon.Declined, recon.Closed, recon.OperatorError} {
+		if s.BySubCause[c] < n/1000 {
+			t.Errorf("%s: %d orders, fewer than one in a thousand", c, s.BySubCause[c])
+		}
+	}
+	if incidents := bytes.Count(readTree(t, os.DirFS(dir))["01/incidents.csv"], []byte("\nI")); incidents < 300 {
+		t.Errorf("%d incidents, fewer than 300", incidents)
+	}
+}
+
 // TestNegativeBatch holds that the refund of a large sale takes a whole batch below zero.
 func TestNegativeBatch(t *testing.T) {
 	t.Parallel()
