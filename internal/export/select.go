@@ -218,10 +218,10 @@ func each(ctx context.Context, q querier, sel Selection, do func(*row) error) er
 		if err != nil {
 			return fmt.Errorf("read a row to export: %w", err)
 		}
-		if err := json.Unmarshal(evidence, &r.evidence); err != nil {
+		if r.evidence, err = sentences(evidence); err != nil {
 			return fmt.Errorf("read the evidence of order %s: %w", r.orderID, err)
 		}
-		if err := json.Unmarshal(counter, &r.counterEvidence); err != nil {
+		if r.counterEvidence, err = sentences(counter); err != nil {
 			return fmt.Errorf("read the counter-evidence of order %s: %w", r.orderID, err)
 		}
 		if err := do(&r); err != nil {
@@ -232,6 +232,15 @@ func each(ctx context.Context, q querier, sel Selection, do func(*row) error) er
 		return fmt.Errorf("read rows to export: %w", err)
 	}
 	return nil
+}
+
+// sentences reads stored evidence. Most rows of an export have none.
+func sentences(stored []byte) (list []classify.Evidence, err error) {
+	if string(stored) == "[]" {
+		return nil, nil
+	}
+	err = json.Unmarshal(stored, &list)
+	return list, err
 }
 
 // Money is the contract's four amounts, in yuan or another one currency.

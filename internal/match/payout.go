@@ -55,6 +55,13 @@ func PayoutDifferences(ctx context.Context, tx pgx.Tx, onlyNew bool) ([]PayoutDi
 		   FROM payout_state AS y
 		   JOIN (` + touched + `) AS t ON t.acquirer = y.acquirer AND t.last_id = y.last_id`,
 		`ANALYZE tied_payout`,
+		`CREATE TEMP TABLE tied_verdict ON COMMIT DROP AS
+		 SELECT COALESCE(settle_key, order_key) AS order_key, settle_file_id AS file_id, settle_line AS line
+		   FROM verdict
+		  WHERE settle_status = 'SETTLED'
+		    AND payout_id IN (SELECT payout_id FROM tied_payout)
+		    AND NOT EXISTS (SELECT FROM settlement_merged AS g WHERE g.order_key = COALESCE(verdict.settle_key, verdict.order_key))`,
+		`ANALYZE tied_verdict`,
 		`CREATE TEMP TABLE tied_net ON COMMIT DROP AS
 		 WITH of_payout AS (
 		     SELECT m.acquirer, m.payout_id, m.type, m.currency, sum(m.sign * m.orders) AS lines, sum(m.sign * m.net) AS net
@@ -64,12 +71,8 @@ func PayoutDifferences(ctx context.Context, tx pgx.Tx, onlyNew bool) ([]PayoutDi
 		      UNION ALL
 		     SELECT r.acquirer, r.payout_id, r.type, r.currency, count(*),
 		            sum(COALESCE(r.net_amount, r.amount - COALESCE(r.fee, 0)))
-		       FROM verdict AS v
-		       JOIN settlement_row AS r
-		         ON (r.order_key, r.file_id, r.line) = (COALESCE(v.settle_key, v.order_key), v.settle_file_id, v.settle_line)
-		      WHERE r.status = 'SETTLED'
-		        AND v.payout_id IN (SELECT payout_id FROM tied_payout)
-		        AND NOT EXISTS (SELECT FROM settlement_merged AS g WHERE g.order_key = r.order_key)
+		       FROM tied_verdict AS v
+		       JOIN settlement_row AS r USING (order_key, file_id, line)
 		      GROUP BY r.acquirer, r.payout_id, r.type, r.currency
 		      UNION ALL
 		     SELECT s.acquirer, s.payout_id, s.type, s.currency, count(*),

@@ -209,7 +209,7 @@ var (
 	// Both sides are read once and hashed, by all workers there are.
 	wholeSides = []string{"enable_nestloop = off", "enable_sort = off", "parallel_tuple_cost = 0", "parallel_setup_cost = 0"}
 	// Few keys are looked up in the indexes of a long history.
-	fewKeys = []string{"enable_hashjoin = off", "enable_seqscan = off"}
+	fewKeys = []string{"enable_hashjoin = off"}
 )
 
 // with runs statements under settings of the planner, and takes those back.
