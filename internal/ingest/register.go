@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -109,6 +110,13 @@ func (e *register) seeAcquirer(id string) {
 	default:
 		e.severalOf = true
 	}
+}
+
+// ownAcquirer completes the acquirer of a row of a settlement or payout file, which its own column names, else the file.
+func (e *register) ownAcquirer(id *string) bool {
+	*id = strings.ToLower(cmp.Or(*id, e.acquirer))
+	e.seeAcquirer(*id)
+	return *id != ""
 }
 
 // seeDate notes the business date of a loaded row.
@@ -288,6 +296,14 @@ func day(d recon.Date) any {
 		return nil
 	}
 	return d.UTC()
+}
+
+// instant is a time as a parameter, NULL where there is none.
+func instant(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t
 }
 
 // source is who sends files of a kind.
