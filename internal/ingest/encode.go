@@ -77,10 +77,10 @@ func (e *encoder) instant(t time.Time) {
 	e.bigint(t.UnixMicro() - epochMicros)
 }
 
-// places are the decimal places of numeric(18,2), maxFen the first amount in fen that is too large for it.
+// decimalPlaces are the decimal places of numeric(18,2), maxFen the first amount in fen that is too large for it.
 const (
-	places       = 2
-	maxFen int64 = 1e18
+	decimalPlaces       = 2
+	maxFen        int64 = 1e18
 )
 
 // amount is a numeric(18,2). An amount that would have to be rounded is an error: the database would do it without a word.
@@ -108,10 +108,10 @@ func (e *encoder) optionalAmount(d decimal.NullDecimal) {
 // fenOf returns an amount of yuan in fen; not ok where that is not whole, or not below maxFen.
 func fenOf(d decimal.Decimal) (int64, bool) {
 	// Nearly every amount has two places as it is. NumDigits tells whether the coefficient is an int64 at all.
-	if d.Exponent() == -places && d.NumDigits() <= 18 {
+	if d.Exponent() == -decimalPlaces && d.NumDigits() <= 18 {
 		return d.CoefficientInt64(), true
 	}
-	fen := d.Shift(places)
+	fen := d.Shift(decimalPlaces)
 	if d.IsZero() {
 		return 0, true
 	}
@@ -148,7 +148,7 @@ func (e *encoder) fen(fen int64) {
 	e.buf = binary.BigEndian.AppendUint16(e.buf, uint16(last-first))
 	e.buf = binary.BigEndian.AppendUint16(e.buf, uint16(weight))
 	e.buf = binary.BigEndian.AppendUint16(e.buf, sign)
-	e.buf = binary.BigEndian.AppendUint16(e.buf, places)
+	e.buf = binary.BigEndian.AppendUint16(e.buf, decimalPlaces)
 	for _, digit := range digits[first:last] {
 		e.buf = binary.BigEndian.AppendUint16(e.buf, digit)
 	}

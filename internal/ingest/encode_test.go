@@ -185,7 +185,7 @@ func anyAmount(t *rapid.T, negative bool) decimal.Decimal {
 	if negative && rapid.Bool().Draw(t, "negative") {
 		fen = -fen
 	}
-	d := decimal.New(fen, -places)
+	d := decimal.New(fen, -decimalPlaces)
 	switch rapid.IntRange(0, 3).Draw(t, "scale") {
 	case 0:
 		return decimal.RequireFromString(d.String()) // without zeros at the end

@@ -12,7 +12,6 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -37,6 +36,7 @@ type loader struct {
 	opt        Options
 	partitions *postgres.Partitions
 	sources    sources
+	registered map[string]registered // of all known bytes among the files, as they were when the call began
 }
 
 // held says that a file's content keeps it from being loaded; it carries what goes into the register.
@@ -105,60 +105,46 @@ func (l *loader) load(ctx context.Context, c candidate) (File, error) {
 // known returns the report on a file whose bytes the register knows, or nil where it is to be loaded: because it is
 // new, or because what kept it from being loaded may have gone.
 func (l *loader) known(ctx context.Context, c candidate) (*File, error) {
-	var (
-		state, code, kind, format, edition string
-		version                            int
-		fileID                             int32
-		rejected                           int64
-	)
-	report := &File{Path: c.shown(), SHA256: c.sha256}
-	var date *time.Time
-	err := l.pool.QueryRow(ctx, `
-		SELECT state, reason_code, reason, reader_version, kind, acquirer, file_date, file_id, rows_rejected, format, format_version
-		  FROM file
-		 WHERE sha256 = $1`, c.sha256).Scan(&state, &code, &report.Reason, &version, &kind, &report.Acquirer, &date, &fileID, &rejected, &format, &edition)
-	if errors.Is(err, pgx.ErrNoRows) {
+	e, ok := l.registered[c.sha256]
+	if !ok {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
+	report := &File{Path: c.shown(), SHA256: c.sha256, Reason: e.Reason, Kind: recon.Kind(e.Kind), Acquirer: e.Acquirer}
+	if e.Date != nil {
+		report.Date = recon.DateFromUTC(*e.Date).String()
 	}
-	report.Kind = recon.Kind(kind)
-	if date != nil {
-		report.Date = recon.DateFromUTC(*date).String()
-	}
-	if state == string(Loaded) {
+	if e.State == string(Loaded) {
 		report.State, report.Reason = Known, ""
-		if rejected > 0 && c.version != "" && c.version != edition {
-			if err := l.reread(ctx, c, fileID, report); err != nil {
+		if e.Rejected > 0 && c.version != "" && c.version != e.FormatVersion {
+			if err := l.reread(ctx, c, e.FileID, report); err != nil {
 				return nil, err
 			}
 			if report.Rows > 0 {
 				report.State, report.Format = Loaded, c.format
 				report.Remark = "its profile has changed: its rejected lines were read again; what was accepted of it stays"
-				return report, l.noteNames(ctx, c)
+				return report, l.noteNames(ctx, c, e)
 			}
 		}
-		if err := l.keep(ctx, c, fileID, format, edition, report); err != nil {
+		if err := l.keep(ctx, c, e, report); err != nil {
 			return nil, err
 		}
-		return report, l.noteNames(ctx, c)
+		return report, l.noteNames(ctx, c, e)
 	}
 	// A profile that is new, was corrected or is gone may make another file of it.
-	otherwise := format != c.format || edition != c.version
-	if state == string(Nothing) && version == readerVersion && !otherwise {
+	otherwise := e.Format != c.format || e.FormatVersion != c.version
+	if e.State == string(Nothing) && e.ReaderVersion == readerVersion && !otherwise {
 		report.State = Known
-		return report, l.noteNames(ctx, c)
+		return report, l.noteNames(ctx, c, e)
 	}
-	mayLoadNow := version < readerVersion || otherwise ||
-		code == codeTotals && l.opt.AcceptTotals ||
-		code == codeSameName && l.opt.Further != FurtherHold ||
-		code == codeNoAcquirer && c.folder != ""
+	mayLoadNow := e.ReaderVersion < readerVersion || otherwise ||
+		e.Code == codeTotals && l.opt.AcceptTotals ||
+		e.Code == codeSameName && l.opt.Further != FurtherHold ||
+		e.Code == codeNoAcquirer && c.folder != ""
 	if !mayLoadNow {
 		report.State = Waiting
 		return report, nil
 	}
-	_, err = l.pool.Exec(ctx, `DELETE FROM file WHERE sha256 = $1 AND state <> 'loaded'`, c.sha256)
+	_, err := l.pool.Exec(ctx, `DELETE FROM file WHERE sha256 = $1 AND state <> 'loaded'`, c.sha256)
 	return nil, err
 }
 
@@ -168,16 +154,16 @@ const readAnew = "what was read of %s stays; to have it read anew, save it under
 
 // keep tells, once for each edition of a user's profile, that a loaded file would be read by another one now; and each
 // time that somebody asks for this very file to replace itself.
-func (l *loader) keep(ctx context.Context, c candidate, fileID int32, format, edition string, report *File) error {
+func (l *loader) keep(ctx context.Context, c candidate, e registered, report *File) error {
 	own := slices.ContainsFunc(l.opt.Profiles, func(p *profile.Profile) bool { return p.Name == c.format && p.Version() == c.version })
 	switch {
-	case own && c.version != edition:
+	case own && c.version != e.FormatVersion:
 		report.State, report.Format = Kept, c.format
 		report.Reason = "loaded under another edition of its profile " + c.format
-		if format != c.format {
-			report.Reason = fmt.Sprintf("loaded as %s, and the profile %s fits it now", cmp.Or(format, "canonical"), c.format)
+		if e.Format != c.format {
+			report.Reason = fmt.Sprintf("loaded as %s, and the profile %s fits it now", cmp.Or(e.Format, "canonical"), c.format)
 		}
-		if _, err := l.pool.Exec(ctx, `UPDATE file SET format_version = $2 WHERE file_id = $1`, fileID, c.version); err != nil {
+		if _, err := l.pool.Exec(ctx, `UPDATE file SET format_version = $2 WHERE file_id = $1`, e.FileID, c.version); err != nil {
 			return err
 		}
 	case c.named && l.opt.Further == FurtherReplace:
@@ -215,7 +201,10 @@ func tellKept(files []File) {
 
 // noteNames adds the names of bytes that are loaded already. A correction may name the original by any of them. Of
 // several names the smallest is shown, so that evidence does not depend on which came first in a night.
-func (l *loader) noteNames(ctx context.Context, c candidate) error {
+func (l *loader) noteNames(ctx context.Context, c candidate, e registered) error {
+	if !slices.ContainsFunc(c.names, func(name string) bool { return !slices.Contains(e.Names, name) }) {
+		return nil
+	}
 	return postgres.Transact(ctx, l.pool, func(tx pgx.Tx) (bool, error) {
 		var id int32
 		err := tx.QueryRow(ctx, `
