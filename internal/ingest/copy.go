@@ -13,9 +13,9 @@ import (
 	"github.com/posrecon/posrecon/internal/statement"
 )
 
-// batchBytes is how much of a table's rows is handed over at once: some seven hundred rows, which makes the hand-over cost
-// nothing beside the rows, while a loader's batches (one being filled and one of rejected lines, waiting under way between
-// them, one being sent) stay at some 1.5 MB.
+// batchBytes is how much of a table's rows is handed over at once: some nine hundred rows, which makes the hand-over cost
+// nothing beside them. With those under way, the one being sent and those being filled, of rows and of rejected lines, a
+// loader holds some 1.5 MB.
 const batchBytes = 256 << 10
 
 // batchesUnderWay is how many batches wait between the parser and the connection, so that neither waits for the other's

@@ -71,6 +71,12 @@ type placeRow struct {
 	SendsTotals    bool
 }
 
+// placeColumns are those of known_place in the order of placeRow.
+var placeColumns = []string{
+	"path", "part", "size_bytes", "modified_ns", "changed_ns", "inode", "read_by", "document", "document_bytes", "sha256", "format",
+	"format_version", "kind", "acquirer", "sends_totals",
+}
+
 // recallPlaces reads what is known of the files below paths.
 func recallPlaces(ctx context.Context, pool *pgxpool.Pool, paths []string, opt Options) (*places, error) {
 	p := &places{readBy: opt.edition(), rehash: opt.Rehash, lain: map[string]*lain{}}
@@ -82,13 +88,16 @@ func recallPlaces(ctx context.Context, pool *pgxpool.Pool, paths []string, opt O
 		}
 		roots[i] = []byte(strings.TrimSuffix(root, "/"))
 	}
+	columns := strings.Join(placeColumns, ", ")
 	rows, err := pool.Query(ctx, `
-		SELECT path, part, size_bytes, modified_ns, changed_ns, inode, read_by, document, document_bytes, sha256, format,
-		       format_version, kind, acquirer, sends_totals
+		SELECT `+columns+`
 		  FROM known_place
-		 WHERE EXISTS (SELECT FROM unnest($1::bytea[]) AS root
-		                -- Below a folder is what begins with its path and a slash; 0 is the character behind the slash.
-		                WHERE path = root OR path > root || '/'::bytea AND path < root || '0'::bytea)
+		  JOIN unnest($1::bytea[]) AS root ON path = root
+		 UNION -- each once, though it may be below two of the paths
+		SELECT `+columns+`
+		  FROM known_place
+		  -- Below a folder is what begins with its path and a slash; 0 is the character behind the slash.
+		  JOIN unnest($1::bytea[]) AS root ON path > root || '/'::bytea AND path < root || '0'::bytea
 		 ORDER BY path, part`, roots)
 	if err != nil {
 		return nil, fmt.Errorf("read where files lay: %w", err)
@@ -183,10 +192,4 @@ func (p *places) note(ctx context.Context, pool *pgxpool.Pool, files []candidate
 		return fmt.Errorf("note where files lie: %w", err)
 	}
 	return nil
-}
-
-// placeColumns are those of known_place in the order in which note fills them.
-var placeColumns = []string{
-	"path", "part", "size_bytes", "modified_ns", "changed_ns", "inode", "read_by", "document", "document_bytes", "sha256", "format",
-	"format_version", "kind", "acquirer", "sends_totals",
 }
