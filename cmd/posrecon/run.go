@@ -12,9 +12,13 @@ import (
 	"github.com/posrecon/posrecon/internal/pipeline"
 )
 
+// rehashUsage is what --rehash does, of each verb that has it.
+const rehashUsage = "read every file, also one whose path, size, times and inode are those of a file that was read before"
+
 func newRun(a *app) *cobra.Command {
 	var (
 		inbox, out, asOf string
+		rehash           bool
 		dates            rangeFlags
 	)
 	cmd := &cobra.Command{
@@ -55,6 +59,7 @@ An --as-of earlier than the last run's shows its result and changes no case and 
 			}
 			report, err := job.Run(cmd.Context(), pipeline.Options{
 				Kind: "run", Inbox: []string{inbox}, Out: cmp.Or(out, a.config.Out), From: from, To: to, AsOf: at, Wait: a.wait,
+				Rehash: rehash,
 			})
 			if err != nil {
 				return err
@@ -65,6 +70,7 @@ An --as-of earlier than the last run's shows its result and changes no case and 
 	cmd.Flags().StringVar(&inbox, "inbox", "", "`DIR` to load from, with its sub-folders")
 	cmd.Flags().StringVar(&out, "out", "", "`DIR` to write the flagged CSV into")
 	cmd.Flags().StringVar(&asOf, "as-of", "", "the `INSTANT` from which due is judged, RFC 3339 (default now)")
+	cmd.Flags().BoolVar(&rehash, "rehash", false, rehashUsage)
 	dates.add(cmd.Flags())
 	return cmd
 }
@@ -110,12 +116,13 @@ An --as-of earlier than the last run's shows its result and changes no case and 
 }
 
 func newIngest(a *app) *cobra.Command {
-	var replace, add, acceptTotals, explain bool
+	var replace, add, acceptTotals, explain, rehash bool
 	cmd := &cobra.Command{
 		Use:   "ingest PATH...",
 		Short: "Load files or folders only",
 		Long: `Loads the files and folders without deciding anything; the next run decides. A file is known by its bytes: the same
-bytes again, under any name, change nothing.
+bytes again, under any name, change nothing. Files that lie where they were read before, unchanged, are not read again,
+unless --rehash says so.
 
 With --explain nothing is loaded, and no database is needed: for each file it is told what it was recognised as, which
 column is read as what, which control totals tie, and how the first rows are read. For a file that no format reads it drafts a
@@ -147,7 +154,7 @@ profile, and what else it says is a comment above it: redirect the output into a
 			if err != nil {
 				return err
 			}
-			report, err := job.Ingest(cmd.Context(), pipeline.Options{Inbox: args, Further: further, AcceptTotals: acceptTotals})
+			report, err := job.Ingest(cmd.Context(), pipeline.Options{Inbox: args, Further: further, AcceptTotals: acceptTotals, Rehash: rehash})
 			if err != nil {
 				return err
 			}
@@ -158,5 +165,6 @@ profile, and what else it says is a comment above it: redirect the output into a
 	cmd.Flags().BoolVar(&add, "add", false, "a file with the name, acquirer, kind and date of a loaded one adds to it")
 	cmd.Flags().BoolVar(&explain, "explain", false, "tell what each file is and how it is read; load nothing")
 	cmd.Flags().BoolVar(&acceptTotals, "accept-totals", false, "load files whose control totals do not tie, or are missing, as they are")
+	cmd.Flags().BoolVar(&rehash, "rehash", false, rehashUsage)
 	return cmd
 }

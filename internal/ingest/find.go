@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/posrecon/posrecon/internal/archive"
 	"github.com/posrecon/posrecon/internal/recon"
@@ -38,11 +39,16 @@ type candidate struct {
 	folder      string // id of the acquirer whose folder it lies in, "" for none
 	size        int64
 	sha256      string
-	source      source
+	source      source // as the document itself says; see sender
 	sendsTotals bool   // its last lines state control totals
 	format      string // what reads it, "" for nothing
 	version     string // the edition of that format
 	named       bool   // the caller named it itself, and not a folder above it
+
+	absolute string // its path from the root
+	lies     place
+	settled  bool // any change from here on will show in the place
+	recalled bool // it lies where it was read before, and what is above was not read again
 }
 
 // alsoNamed notes a further name of the same bytes.
@@ -53,10 +59,26 @@ func (c *candidate) alsoNamed(name string) {
 	}
 }
 
-// find lists the regular files under paths, each once, in the order of their paths. Hidden files and those that a
-// program is still writing by the usual names (.tmp, .part, .partial, ~) are not input. Links are followed, each folder
-// once.
-func find(paths []string, acquirers recon.Acquirers, open *archives) ([]candidate, error) {
+// inside returns the candidate for a document of an archive, of its name and place in it.
+func (c candidate) inside(document string, place int) candidate {
+	c.document, c.place = document, place
+	c.name = lastName(document)
+	c.names = []string{c.name}
+	return c
+}
+
+// sender is who seems to send the document: what it says itself, else its folder. A POS log names its acquirers row by row.
+func (c *candidate) sender() source {
+	if c.source.acquirer == "" && c.source.kind != recon.KindPOSLog {
+		return source{c.source.kind, c.folder}
+	}
+	return c.source
+}
+
+// find lists the regular files under paths, each once, in the order of their paths, those in archives in their archive's
+// place. Hidden files and those that a program is still writing by the usual names (.tmp, .part, .partial, ~) are not
+// input. Links are followed, each folder once. Files that lie where they were read before are not opened.
+func find(paths []string, acquirers recon.Acquirers, open *archives, before *places) ([]candidate, error) {
 	f := finder{acquirers: acquirers, archives: open, walked: map[string]bool{}}
 	for _, root := range paths {
 		info, err := os.Stat(root)
@@ -77,13 +99,17 @@ func find(paths []string, acquirers recon.Acquirers, open *archives) ([]candidat
 	}
 	slices.SortFunc(f.found, func(a, b candidate) int { return strings.Compare(a.path, b.path) })
 	files := slices.CompactFunc(f.found, func(a, b candidate) bool { return a.path == b.path })
-	return unpack(files)
+	return unpack(files, before)
 }
 
 // unpack puts the documents inside archives in their archive's place.
-func unpack(files []candidate) ([]candidate, error) {
+func unpack(files []candidate, before *places) ([]candidate, error) {
 	out := make([]candidate, 0, len(files))
 	for _, c := range files {
+		if documents, ok := before.recall(c); ok {
+			out = append(out, documents...)
+			continue
+		}
 		names, packed, err := c.documents()
 		var damaged *archive.Error
 		switch {
@@ -104,11 +130,7 @@ func unpack(files []candidate) ([]candidate, error) {
 			out = append(out, c)
 		}
 		for place, name := range names {
-			m := c
-			m.document, m.place = name, place
-			m.name = lastName(name)
-			m.names = []string{m.name}
-			out = append(out, m)
+			out = append(out, c.inside(name, place))
 		}
 		if len(out) > maxFiles {
 			return nil, fmt.Errorf("more than %d files: name fewer folders", maxFiles)
@@ -178,9 +200,15 @@ func (f *finder) add(root, path string, info fs.FileInfo) error {
 	if len(f.found) == maxFiles {
 		return fmt.Errorf("more than %d files: name fewer folders", maxFiles)
 	}
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return fmt.Errorf("input: %w", err)
+	}
+	lies, ok := placeOf(info)
 	name := archive.ShownName(filepath.Base(path))
 	f.found = append(f.found, candidate{
 		path: path, archives: f.archives, name: name, names: []string{name}, folder: folderAcquirer(root, path, f.acquirers), size: info.Size(),
+		absolute: absolute, lies: lies, settled: ok && lies.settled(time.Now()),
 	})
 	return nil
 }
@@ -259,8 +287,11 @@ const tailBytes = 4096
 const headBytes = 64 << 10
 
 // identify reads the whole document once: its SHA-256, whose it seems to be, and whether its last lines state control
-// totals. An archive that cannot be unpacked is identified by its own bytes.
+// totals. An archive that cannot be unpacked is identified by its own bytes, and what was recalled is identified.
 func (c *candidate) identify(opt Options) error {
+	if c.recalled {
+		return nil
+	}
 	err := c.read(opt)
 	var damaged *archive.Error
 	if errors.As(err, &damaged) {
@@ -331,7 +362,7 @@ func (c *candidate) recognise(head []byte, opt Options) error {
 	c.format, c.version = r.About().Format, r.Version()
 	c.source = source{kind: r.Kind(), acquirer: headAcquirer(r)}
 	if r.Kind() != recon.KindPOSLog {
-		c.source.acquirer = cmp.Or(c.source.acquirer, strings.ToLower(r.Meta().Acquirer), c.folder)
+		c.source.acquirer = cmp.Or(c.source.acquirer, strings.ToLower(r.Meta().Acquirer))
 	}
 	if err := r.Close(); err != nil {
 		return fmt.Errorf("read input: %w", err)

@@ -34,6 +34,7 @@ type Options struct {
 	Aliases      map[string]map[string]string // acquirer → merchant id → the id that stands for it
 	Further      Further
 	AcceptTotals bool               // load files whose control totals do not tie, or are missing, as they are
+	Rehash       bool               // read every file, also those that lie as they did when they were read before
 	Progress     Progress           // may be nil
 	Profiles     []*profile.Profile // the user's formats
 }
@@ -134,7 +135,11 @@ const parallel = 2
 func Paths(ctx context.Context, pool *pgxpool.Pool, paths []string, opt Options) (_ Report, err error) {
 	open := &archives{}
 	defer func() { err = errors.Join(err, open.close()) }()
-	files, err := find(paths, opt.Acquirers, open)
+	before, err := recallPlaces(ctx, pool, paths, opt)
+	if err != nil {
+		return Report{}, err
+	}
+	files, err := find(paths, opt.Acquirers, open, before)
 	if err != nil {
 		return Report{}, err
 	}
@@ -152,6 +157,9 @@ func Paths(ctx context.Context, pool *pgxpool.Pool, paths []string, opt Options)
 	l := &loader{pool: pool, opt: opt, partitions: postgres.NewPartitions(pool)}
 	if l.sources, err = knownSources(ctx, pool, files); err != nil {
 		return Report{}, fmt.Errorf("read which sources send control totals: %w", err)
+	}
+	if l.registered, err = readRegister(ctx, pool, files); err != nil {
+		return Report{}, fmt.Errorf("read the file register: %w", err)
 	}
 	// The same bytes under two names are one file: the first of the paths is loaded, the others are known.
 	report := Report{Files: make([]File, len(files))}
@@ -187,6 +195,9 @@ func Paths(ctx context.Context, pool *pgxpool.Pool, paths []string, opt Options)
 		}
 	}
 	if err != nil {
+		return report, err
+	}
+	if err := before.note(ctx, pool, files, report.Files); err != nil {
 		return report, err
 	}
 	tellKept(report.Files)

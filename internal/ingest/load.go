@@ -12,7 +12,6 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -31,16 +30,13 @@ const readerVersion = 3
 // hold open; dates that are spread further are damaged.
 const maxMonths = 240
 
-// chunkRows is how many rows travel to the database at once: enough to make the round trip small beside the copying,
-// few enough (some 5 MB) that two loaders with a chunk in hand and one under way stay far below the memory limit.
-const chunkRows = 4096
-
 // loader loads files into one database.
 type loader struct {
 	pool       *pgxpool.Pool
 	opt        Options
 	partitions *postgres.Partitions
 	sources    sources
+	registered map[string]registered // of all known bytes among the files, as they were when the call began
 }
 
 // held says that a file's content keeps it from being loaded; it carries what goes into the register.
@@ -109,60 +105,46 @@ func (l *loader) load(ctx context.Context, c candidate) (File, error) {
 // known returns the report on a file whose bytes the register knows, or nil where it is to be loaded: because it is
 // new, or because what kept it from being loaded may have gone.
 func (l *loader) known(ctx context.Context, c candidate) (*File, error) {
-	var (
-		state, code, kind, format, edition string
-		version                            int
-		fileID                             int32
-		rejected                           int64
-	)
-	report := &File{Path: c.shown(), SHA256: c.sha256}
-	var date *time.Time
-	err := l.pool.QueryRow(ctx, `
-		SELECT state, reason_code, reason, reader_version, kind, acquirer, file_date, file_id, rows_rejected, format, format_version
-		  FROM file
-		 WHERE sha256 = $1`, c.sha256).Scan(&state, &code, &report.Reason, &version, &kind, &report.Acquirer, &date, &fileID, &rejected, &format, &edition)
-	if errors.Is(err, pgx.ErrNoRows) {
+	e, ok := l.registered[c.sha256]
+	if !ok {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
+	report := &File{Path: c.shown(), SHA256: c.sha256, Reason: e.Reason, Kind: recon.Kind(e.Kind), Acquirer: e.Acquirer}
+	if e.Date != nil {
+		report.Date = recon.DateFromUTC(*e.Date).String()
 	}
-	report.Kind = recon.Kind(kind)
-	if date != nil {
-		report.Date = recon.DateFromUTC(*date).String()
-	}
-	if state == string(Loaded) {
+	if e.State == string(Loaded) {
 		report.State, report.Reason = Known, ""
-		if rejected > 0 && c.version != "" && c.version != edition {
-			if err := l.reread(ctx, c, fileID, report); err != nil {
+		if e.Rejected > 0 && c.version != "" && c.version != e.FormatVersion {
+			if err := l.reread(ctx, c, e.FileID, report); err != nil {
 				return nil, err
 			}
 			if report.Rows > 0 {
 				report.State, report.Format = Loaded, c.format
 				report.Remark = "its profile has changed: its rejected lines were read again; what was accepted of it stays"
-				return report, l.noteNames(ctx, c)
+				return report, l.noteNames(ctx, c, e)
 			}
 		}
-		if err := l.keep(ctx, c, fileID, format, edition, report); err != nil {
+		if err := l.keep(ctx, c, e, report); err != nil {
 			return nil, err
 		}
-		return report, l.noteNames(ctx, c)
+		return report, l.noteNames(ctx, c, e)
 	}
 	// A profile that is new, was corrected or is gone may make another file of it.
-	otherwise := format != c.format || edition != c.version
-	if state == string(Nothing) && version == readerVersion && !otherwise {
+	otherwise := e.Format != c.format || e.FormatVersion != c.version
+	if e.State == string(Nothing) && e.ReaderVersion == readerVersion && !otherwise {
 		report.State = Known
-		return report, l.noteNames(ctx, c)
+		return report, l.noteNames(ctx, c, e)
 	}
-	mayLoadNow := version < readerVersion || otherwise ||
-		code == codeTotals && l.opt.AcceptTotals ||
-		code == codeSameName && l.opt.Further != FurtherHold ||
-		code == codeNoAcquirer && c.folder != ""
+	mayLoadNow := e.ReaderVersion < readerVersion || otherwise ||
+		e.Code == codeTotals && l.opt.AcceptTotals ||
+		e.Code == codeSameName && l.opt.Further != FurtherHold ||
+		e.Code == codeNoAcquirer && c.folder != ""
 	if !mayLoadNow {
 		report.State = Waiting
 		return report, nil
 	}
-	_, err = l.pool.Exec(ctx, `DELETE FROM file WHERE sha256 = $1 AND state <> 'loaded'`, c.sha256)
+	_, err := l.pool.Exec(ctx, `DELETE FROM file WHERE sha256 = $1 AND state <> 'loaded'`, c.sha256)
 	return nil, err
 }
 
@@ -172,16 +154,16 @@ const readAnew = "what was read of %s stays; to have it read anew, save it under
 
 // keep tells, once for each edition of a user's profile, that a loaded file would be read by another one now; and each
 // time that somebody asks for this very file to replace itself.
-func (l *loader) keep(ctx context.Context, c candidate, fileID int32, format, edition string, report *File) error {
+func (l *loader) keep(ctx context.Context, c candidate, e registered, report *File) error {
 	own := slices.ContainsFunc(l.opt.Profiles, func(p *profile.Profile) bool { return p.Name == c.format && p.Version() == c.version })
 	switch {
-	case own && c.version != edition:
+	case own && c.version != e.FormatVersion:
 		report.State, report.Format = Kept, c.format
 		report.Reason = "loaded under another edition of its profile " + c.format
-		if format != c.format {
-			report.Reason = fmt.Sprintf("loaded as %s, and the profile %s fits it now", cmp.Or(format, "canonical"), c.format)
+		if e.Format != c.format {
+			report.Reason = fmt.Sprintf("loaded as %s, and the profile %s fits it now", cmp.Or(e.Format, "canonical"), c.format)
 		}
-		if _, err := l.pool.Exec(ctx, `UPDATE file SET format_version = $2 WHERE file_id = $1`, fileID, c.version); err != nil {
+		if _, err := l.pool.Exec(ctx, `UPDATE file SET format_version = $2 WHERE file_id = $1`, e.FileID, c.version); err != nil {
 			return err
 		}
 	case c.named && l.opt.Further == FurtherReplace:
@@ -219,7 +201,10 @@ func tellKept(files []File) {
 
 // noteNames adds the names of bytes that are loaded already. A correction may name the original by any of them. Of
 // several names the smallest is shown, so that evidence does not depend on which came first in a night.
-func (l *loader) noteNames(ctx context.Context, c candidate) error {
+func (l *loader) noteNames(ctx context.Context, c candidate, e registered) error {
+	if !slices.ContainsFunc(c.names, func(name string) bool { return !slices.Contains(e.Names, name) }) {
+		return nil
+	}
 	return postgres.Transact(ctx, l.pool, func(tx pgx.Tx) (bool, error) {
 		var id int32
 		err := tx.QueryRow(ctx, `
@@ -260,7 +245,10 @@ func (l *loader) loadRows(ctx context.Context, tx pgx.Tx, entry *register) error
 	reader, err := statement.Open(source, l.opt.statement(entry.name))
 	if err == nil {
 		defer reader.Close()
-		err = l.copyRows(ctx, tx, entry, reader)
+		entry.describe(reader)
+		if err = l.nameAcquirer(entry, reader); err == nil {
+			err = l.copyRows(ctx, tx, entry, entry.kind, reader)
+		}
 	}
 	// The bytes that were parsed must be those that identify the file, whatever the parser thought of them.
 	if same, rerr := entry.unchanged(source); rerr != nil {
@@ -292,178 +280,6 @@ func (l *loader) loadRows(ctx context.Context, tx pgx.Tx, entry *register) error
 	}
 	entry.remark, entry.left = reader.Remark(), reader.Left()
 	return entry.finishLoaded(ctx, tx, l.opt.Further)
-}
-
-// copyRows streams the records of reader into the database: one goroutine parses while the connection copies.
-func (l *loader) copyRows(ctx context.Context, tx pgx.Tx, entry *register, reader *statement.Reader) error {
-	entry.describe(reader)
-	if err := l.nameAcquirer(entry, reader); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	chunks := make(chan *chunk, 1)
-	parsed := make(chan error, 1)
-	go func() {
-		defer close(chunks)
-		parsed <- l.parse(ctx, entry, reader, chunks)
-	}()
-	var err error
-	for c := range chunks {
-		if err == nil {
-			if err = l.copyChunk(ctx, tx, entry.kind, c); err != nil {
-				cancel() // the parser stops at its next chunk; drain until it has
-			}
-		}
-	}
-	if perr := <-parsed; err == nil {
-		err = perr
-	}
-	return err
-}
-
-// chunk is a batch of rows on their way to the database.
-type chunk struct {
-	rows    [][]any
-	rejects [][]any
-	months  []recon.Date // one date of every month that the rows fall in
-}
-
-func (c *chunk) full() bool { return len(c.rows)+len(c.rejects) >= chunkRows }
-
-// parse turns records into chunks until the file ends.
-func (l *loader) parse(ctx context.Context, entry *register, reader *statement.Reader, chunks chan<- *chunk) error {
-	c := &chunk{}
-	month, months := -1, map[int]bool{}
-	send := func() error {
-		select {
-		case chunks <- c:
-			c, month = &chunk{rows: make([][]any, 0, chunkRows)}, -1
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	for {
-		rec, err := reader.Next()
-		if errors.Is(err, io.EOF) {
-			return send()
-		}
-		if err != nil {
-			return err
-		}
-		entry.rowsRead++
-		if rec.Reject != nil {
-			entry.rowsRejected++
-			c.rejects = append(c.rejects, rejectValues(entry.fileID, rec.Reject))
-		} else {
-			values, day, ok := l.values(entry, rec)
-			if !ok {
-				entry.rowsRejected++
-				c.rejects = append(c.rejects, []any{entry.fileID, int64(rec.Line), "acquirer", "",
-					"neither the row, the file's metadata nor its folder names the acquirer", ""})
-				continue
-			}
-			entry.rowsLoaded++
-			entry.seeDate(day)
-			c.rows = append(c.rows, values)
-			if m := day.Year()*12 + int(day.UTC().Month()); m != month {
-				month = m
-				c.months = append(c.months, day)
-				if months[m] = true; len(months) > maxMonths {
-					return &held{state: Refused, code: codeUnreadable,
-						reason: fmt.Sprintf("line %d: its rows are dated over more than %d months: the dates are damaged", rec.Line, maxMonths)}
-				}
-			}
-		}
-		if c.full() {
-			if err := send(); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// values returns what to copy for a record; not ok where no acquirer is known for it. Acquirers' ids are lower case.
-func (l *loader) values(entry *register, rec statement.Record) (values []any, day recon.Date, ok bool) {
-	switch {
-	case rec.POS != nil:
-		rec.POS.Acquirer = strings.ToLower(rec.POS.Acquirer)
-		values, day = l.posValues(entry.fileID, rec.POS)
-		entry.seeOwnDate(recon.DateOf(rec.POS.TxnTime, l.opt.Zone))
-		entry.seeAcquirer(rec.POS.Acquirer)
-		entry.hasCodes = entry.hasCodes || rec.POS.ResponseCode != ""
-		entry.hasCallbacks = entry.hasCallbacks || !rec.POS.CallbackTime.IsZero()
-		entry.hasChannelTxns = entry.hasChannelTxns || rec.POS.ChannelTxnID != ""
-	case rec.Settlement != nil:
-		if rec.Settlement.Acquirer == "" {
-			rec.Settlement.Acquirer = entry.acquirer
-		}
-		rec.Settlement.Acquirer = strings.ToLower(rec.Settlement.Acquirer)
-		entry.seeAcquirer(rec.Settlement.Acquirer)
-		if rec.Settlement.Acquirer == "" {
-			return nil, day, false
-		}
-		values, day = l.settlementValues(entry.fileID, rec.Settlement)
-		if rec.Settlement.Status == recon.SettleHeld && entry.version != "" {
-			entry.lastHeld = later(entry.lastHeld, rec.Settlement.SettleDate)
-		} else {
-			entry.seeOwnDate(rec.Settlement.SettleDate)
-		}
-		entry.hasChannelTxns = entry.hasChannelTxns || rec.Settlement.ChannelTxnID != ""
-		entry.hasPayouts = entry.hasPayouts || rec.Settlement.PayoutID != ""
-	case rec.Bank != nil:
-		rec.Bank.Bank = strings.ToLower(rec.Bank.Bank)
-		entry.seeAcquirer(rec.Bank.Bank)
-		values, day = bankValues(entry.fileID, rec.Bank)
-		entry.seeOwnDate(rec.Bank.BookDate)
-	default:
-		if rec.Payout.Acquirer == "" {
-			rec.Payout.Acquirer = entry.acquirer
-		}
-		rec.Payout.Acquirer = strings.ToLower(rec.Payout.Acquirer)
-		entry.seeAcquirer(rec.Payout.Acquirer)
-		if rec.Payout.Acquirer == "" {
-			return nil, day, false
-		}
-		values, day = l.payoutValues(entry.fileID, entry.statusTime, rec.Payout)
-		entry.seeOwnDate(rec.Payout.PayoutDate)
-	}
-	return values, day, true
-}
-
-// copyChunk copies a chunk into the table of its kind.
-func (l *loader) copyChunk(ctx context.Context, tx pgx.Tx, kind recon.Kind, c *chunk) error {
-	table, columns := "payout_row", payoutColumns
-	switch kind {
-	case recon.KindPOSLog:
-		table, columns = "pos_row", posColumns
-	case recon.KindSettlement:
-		table, columns = "settlement_row", settlementColumns
-	case recon.KindBank:
-		table, columns = "bank_row", bankColumns
-	}
-	if kind == recon.KindPOSLog || kind == recon.KindSettlement {
-		for _, month := range c.months {
-			if err := l.partitions.Ensure(ctx, table, month); err != nil {
-				return err
-			}
-		}
-	}
-	if len(c.rows) > 0 {
-		if _, err := tx.CopyFrom(ctx, pgx.Identifier{table}, columns, pgx.CopyFromRows(c.rows)); err != nil {
-			return err
-		}
-		if l.opt.Progress != nil {
-			l.opt.Progress.Rows(int64(len(c.rows)))
-		}
-	}
-	if len(c.rejects) > 0 {
-		if _, err := tx.CopyFrom(ctx, pgx.Identifier{"rejected_line"}, rejectColumns, pgx.CopyFromRows(c.rejects)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // hashingReader counts and hashes what is read through it.

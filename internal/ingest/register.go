@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -109,6 +110,13 @@ func (e *register) seeAcquirer(id string) {
 	default:
 		e.severalOf = true
 	}
+}
+
+// ownAcquirer completes the acquirer of a row of a settlement or payout file, which its own column names, else the file.
+func (e *register) ownAcquirer(id *string) bool {
+	*id = strings.ToLower(cmp.Or(*id, e.acquirer))
+	e.seeAcquirer(*id)
+	return *id != ""
 }
 
 // seeDate notes the business date of a loaded row.
@@ -290,6 +298,57 @@ func day(d recon.Date) any {
 	return d.UTC()
 }
 
+// instant is a time as a parameter, NULL where there is none.
+func instant(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t
+}
+
+// registered is what the register has of known bytes.
+type registered struct {
+	SHA256        string
+	FileID        int32
+	State         string
+	Code          string
+	Reason        string
+	ReaderVersion int
+	Kind          string
+	Acquirer      string
+	Date          *time.Time
+	Rejected      int64
+	Format        string
+	FormatVersion string
+	Names         []string
+}
+
+// readRegister reads what the register has of files, by their bytes. It is asked once for all of them: nearly all files of a
+// night are those of the nights before.
+func readRegister(ctx context.Context, pool *pgxpool.Pool, files []candidate) (map[string]registered, error) {
+	sums := make([]string, 0, len(files))
+	for _, f := range files {
+		sums = append(sums, f.sha256)
+	}
+	rows, err := pool.Query(ctx, `
+		SELECT sha256, file_id, state, reason_code, reason, reader_version, kind, acquirer, file_date, rows_rejected, format,
+		       format_version, names
+		  FROM file
+		 WHERE sha256 = ANY ($1)`, sums)
+	if err != nil {
+		return nil, err
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[registered])
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[string]registered, len(list))
+	for _, e := range list {
+		known[e.SHA256] = e
+	}
+	return known, nil
+}
+
 // source is who sends files of a kind.
 type source struct {
 	kind     recon.Kind
@@ -322,7 +381,7 @@ func knownSources(ctx context.Context, pool *pgxpool.Pool, files []candidate) (s
 	}
 	for _, f := range files {
 		if f.sendsTotals && f.source.kind != "" {
-			s[f.source] = true
+			s[f.sender()] = true
 		}
 	}
 	return s, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"io"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -86,38 +85,12 @@ func (l *loader) rereadLines(ctx context.Context, tx pgx.Tx, entry *register, ki
 		return false, nil
 	}
 	entry.rowsRejected = 0
-	c := &chunk{}
-	for {
-		rec, err := reader.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if errors.As(err, &unreadable) {
-			return false, nil
-		}
-		if err != nil {
-			return false, err
-		}
-		if !rejected[int64(rec.Line)] {
-			continue
-		}
-		delete(rejected, int64(rec.Line))
-		if rec.Reject != nil {
-			entry.rowsRejected++
-			c.rejects = append(c.rejects, rejectValues(entry.fileID, rec.Reject))
-		} else if values, date, ok := l.values(entry, rec); ok {
-			entry.seeDate(date)
-			c.rows = append(c.rows, values)
-			c.months = append(c.months, date)
-		} else {
-			return false, nil
-		}
-		if c.full() {
-			if err := l.copyChunk(ctx, tx, kind, c); err != nil {
-				return false, err
-			}
-			c = &chunk{}
-		}
+	var none *held
+	switch err := l.copyRows(ctx, tx, entry, kind, &chosen{reader, rejected}); {
+	case errors.As(err, &unreadable), errors.As(err, &none):
+		return false, nil
+	case err != nil:
+		return false, err
 	}
 	if same, err := entry.unchanged(source); err != nil || !same {
 		return false, err
@@ -129,5 +102,24 @@ func (l *loader) rereadLines(ctx context.Context, tx pgx.Tx, entry *register, ki
 			return false, err
 		}
 	}
-	return true, l.copyChunk(ctx, tx, kind, c)
+	return true, nil
+}
+
+// chosen yields only the records of the lines that are asked for, and forgets these.
+type chosen struct {
+	records
+	lines map[int64]bool
+}
+
+func (c *chosen) Next() (statement.Record, error) {
+	for {
+		rec, err := c.records.Next()
+		if err != nil {
+			return rec, err
+		}
+		if line := int64(rec.Line); c.lines[line] {
+			delete(c.lines, line)
+			return rec, nil
+		}
+	}
 }

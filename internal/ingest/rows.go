@@ -1,115 +1,239 @@
 package ingest
 
 import (
+	"strings"
 	"time"
 
-	"github.com/shopspring/decimal"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/posrecon/posrecon/internal/calendar"
 	"github.com/posrecon/posrecon/internal/recon"
 	"github.com/posrecon/posrecon/internal/statement"
 )
 
-// Columns of the fact tables in the order in which the functions below fill them.
+// table is where rows are copied to. The columns are in the order in which the functions below append them.
+type table struct {
+	name    string
+	monthly bool // partitioned by month of business date
+	columns []string
+}
+
 var (
-	posColumns = []string{
+	posTable = &table{"pos_row", true, []string{
 		"order_key", "business_date", "file_id", "line", "txn_time", "amount", "status", "type", "acquirer", "merchant_id",
 		"channel", "order_id", "currency", "refund_id", "original_order_id", "store_id", "terminal_id", "operator_id",
 		"scan_mode", "channel_txn_id", "ref_no", "trace_no", "batch_no", "response_code", "response_message",
 		"settle_cycle", "callback_time",
-	}
-	settlementColumns = []string{
+	}}
+	settlementTable = &table{"settlement_row", true, []string{
 		"order_key", "business_date", "file_id", "line", "settle_date", "amount", "fee", "net_amount", "txn_time", "status",
 		"type", "acquirer", "merchant_id", "order_id", "currency", "refund_id", "original_order_id", "terminal_id",
 		"channel", "channel_txn_id", "ref_no", "trace_no", "batch_no", "payout_id", "reason_code", "reason",
-	}
-	payoutColumns = []string{
+	}}
+	payoutTable = &table{"payout_row", false, []string{
 		"acquirer", "payout_id", "file_id", "line", "merchant_id", "payout_date", "version_time", "amount", "currency",
 		"status", "reason_code", "reason", "bank_credit_time", "replaces_payout_id",
-	}
-	bankColumns = []string{
+	}}
+	bankTable = &table{"bank_row", false, []string{
 		"file_id", "line", "bank", "account", "book_date", "book_time", "amount", "currency", "counterparty", "memo", "bank_ref", "balance",
-	}
-	rejectColumns = []string{"file_id", "line", "field", "value", "rule", "raw"}
+	}}
+	rejectTable = &table{"rejected_line", false, []string{"file_id", "line", "field", "value", "rule", "raw"}}
 )
+
+// tableOf returns where the rows of a file go.
+func tableOf(kind recon.Kind) *table {
+	switch kind {
+	case recon.KindPOSLog:
+		return posTable
+	case recon.KindSettlement:
+		return settlementTable
+	case recon.KindBank:
+		return bankTable
+	}
+	return payoutTable
+}
+
+// copySQL is the statement that takes rows in as an encoder writes them.
+func (t *table) copySQL() string {
+	quoted := make([]string, len(t.columns))
+	for i, column := range t.columns {
+		quoted[i] = pgx.Identifier{column}.Sanitize()
+	}
+	return "COPY " + pgx.Identifier{t.name}.Sanitize() + " (" + strings.Join(quoted, ", ") + ") FROM STDIN (FORMAT binary)"
+}
 
 // businessDate returns the business date of an instant at an acquirer.
 func (l *loader) businessDate(acquirer string, t time.Time) recon.Date {
 	return calendar.BusinessDate(t, l.opt.Acquirers.Get(acquirer).CutOff, l.opt.Zone)
 }
 
-// posValues returns the row's values for posColumns, and its business date.
-func (l *loader) posValues(fileID int32, r *recon.POSRow) ([]any, recon.Date) {
-	r.MerchantID = l.opt.merchant(r.Acquirer, r.MerchantID)
-	day := l.businessDate(r.Acquirer, r.TxnTime)
-	return []any{
-		[16]byte(r.Key()), day.UTC(), fileID, int32(r.Line), r.TxnTime, r.Amount, string(r.Status), string(r.Type), r.Acquirer,
-		r.MerchantID, r.Channel, r.OrderID, r.Currency, text(r.RefundID), text(r.OriginalOrderID), text(r.StoreID),
-		text(r.TerminalID), text(r.OperatorID), text(r.ScanMode), text(r.ChannelTxnID), text(r.RefNo), text(r.TraceNo),
-		text(r.BatchNo), text(r.ResponseCode), text(r.ResponseMessage), text(r.SettleCycle.String()), instant(r.CallbackTime),
-	}, day
-}
-
-// settlementValues returns the row's values for settlementColumns, and its business date: that of its transaction
-// time, else its settle date.
-func (l *loader) settlementValues(fileID int32, r *recon.SettlementRow) ([]any, recon.Date) {
-	r.MerchantID = l.opt.merchant(r.Acquirer, r.MerchantID)
-	day := r.SettleDate
-	if !r.TxnTime.IsZero() {
-		day = l.businessDate(r.Acquirer, r.TxnTime)
+// prepare completes a record from what the file and the configuration say, and returns the date by which its row is kept:
+// the business date, for payouts and bank lines the day of the money. The entry learns of it what the register tells of
+// files. It is not ok where no acquirer is known for the record. Acquirers' ids are lower case.
+func (l *loader) prepare(entry *register, rec statement.Record) (day recon.Date, ok bool) {
+	switch {
+	case rec.POS != nil:
+		r := rec.POS
+		r.Acquirer = strings.ToLower(r.Acquirer)
+		r.MerchantID = l.opt.merchant(r.Acquirer, r.MerchantID)
+		entry.seeOwnDate(recon.DateOf(r.TxnTime, l.opt.Zone))
+		entry.seeAcquirer(r.Acquirer)
+		entry.hasCodes = entry.hasCodes || r.ResponseCode != ""
+		entry.hasCallbacks = entry.hasCallbacks || !r.CallbackTime.IsZero()
+		entry.hasChannelTxns = entry.hasChannelTxns || r.ChannelTxnID != ""
+		return l.businessDate(r.Acquirer, r.TxnTime), true
+	case rec.Settlement != nil:
+		r := rec.Settlement
+		if !entry.ownAcquirer(&r.Acquirer) {
+			return day, false
+		}
+		r.MerchantID = l.opt.merchant(r.Acquirer, r.MerchantID)
+		if r.Status == recon.SettleHeld && entry.version != "" {
+			entry.lastHeld = later(entry.lastHeld, r.SettleDate)
+		} else {
+			entry.seeOwnDate(r.SettleDate)
+		}
+		entry.hasChannelTxns = entry.hasChannelTxns || r.ChannelTxnID != ""
+		entry.hasPayouts = entry.hasPayouts || r.PayoutID != ""
+		if r.TxnTime.IsZero() {
+			return r.SettleDate, true
+		}
+		return l.businessDate(r.Acquirer, r.TxnTime), true
+	case rec.Bank != nil:
+		rec.Bank.Bank = strings.ToLower(rec.Bank.Bank)
+		entry.seeAcquirer(rec.Bank.Bank)
+		entry.seeOwnDate(rec.Bank.BookDate)
+		return rec.Bank.BookDate, true
+	default:
+		r := rec.Payout
+		if !entry.ownAcquirer(&r.Acquirer) {
+			return day, false
+		}
+		r.MerchantID = l.opt.merchant(r.Acquirer, r.MerchantID)
+		entry.seeOwnDate(r.PayoutDate)
+		return r.PayoutDate, true
 	}
-	return []any{
-		[16]byte(r.Key()), day.UTC(), fileID, int32(r.Line), r.SettleDate.UTC(), r.Amount, number(r.Fee), number(r.NetAmount),
-		instant(r.TxnTime), string(r.Status), string(r.Type), r.Acquirer, r.MerchantID, r.OrderID, r.Currency,
-		text(r.RefundID), text(r.OriginalOrderID), text(r.TerminalID), text(r.Channel), text(r.ChannelTxnID), text(r.RefNo),
-		text(r.TraceNo), text(r.BatchNo), text(r.PayoutID), text(r.ReasonCode), text(r.Reason),
-	}, day
 }
 
-// payoutValues returns the row's values for payoutColumns. A version without a status time has the payout date's local
-// midnight.
-func (l *loader) payoutValues(fileID int32, statusTime time.Time, r *recon.PayoutRow) ([]any, recon.Date) {
-	r.MerchantID = l.opt.merchant(r.Acquirer, r.MerchantID)
-	version := statusTime
-	if version.IsZero() {
-		version = r.PayoutDate.At(0, l.opt.Zone)
+// encode appends the row of a prepared record.
+func (l *loader) encode(e *encoder, entry *register, day recon.Date, rec statement.Record) {
+	switch {
+	case rec.POS != nil:
+		e.pos(entry.fileID, day, rec.POS)
+	case rec.Settlement != nil:
+		e.settlement(entry.fileID, day, rec.Settlement)
+	case rec.Bank != nil:
+		e.bank(entry.fileID, rec.Bank)
+	default:
+		version := entry.statusTime
+		if version.IsZero() { // a version without a status time has the payout date's local midnight
+			version = rec.Payout.PayoutDate.At(0, l.opt.Zone)
+		}
+		e.payout(entry.fileID, version, rec.Payout)
 	}
-	return []any{
-		r.Acquirer, r.PayoutID, fileID, int32(r.Line), r.MerchantID, r.PayoutDate.UTC(), version, r.Amount, r.Currency,
-		string(r.Status), text(r.ReasonCode), text(r.Reason), instant(r.BankCreditTime), text(r.ReplacesPayoutID),
-	}, r.PayoutDate
 }
 
-// bankValues returns the row's values for bankColumns.
-func bankValues(fileID int32, r *recon.BankRow) ([]any, recon.Date) {
-	return []any{
-		fileID, int32(r.Line), r.Bank, r.Account, r.BookDate.UTC(), instant(r.BookTime), r.Amount, r.Currency,
-		text(r.Counterparty), text(r.Memo), text(r.BankRef), number(r.Balance),
-	}, r.BookDate
+func (e *encoder) pos(fileID int32, day recon.Date, r *recon.POSRow) {
+	e.row(len(posTable.columns))
+	e.uuid(r.Key())
+	e.date(day)
+	e.integer(fileID)
+	e.integer(int32(r.Line))
+	e.instant(r.TxnTime)
+	e.amount(r.Amount)
+	e.text(string(r.Status))
+	e.text(string(r.Type))
+	e.text(r.Acquirer)
+	e.text(r.MerchantID)
+	e.text(r.Channel)
+	e.text(r.OrderID)
+	e.text(r.Currency)
+	e.optional(r.RefundID)
+	e.optional(r.OriginalOrderID)
+	e.optional(r.StoreID)
+	e.optional(r.TerminalID)
+	e.optional(r.OperatorID)
+	e.optional(r.ScanMode)
+	e.optional(r.ChannelTxnID)
+	e.optional(r.RefNo)
+	e.optional(r.TraceNo)
+	e.optional(r.BatchNo)
+	e.optional(r.ResponseCode)
+	e.optional(r.ResponseMessage)
+	e.optional(r.SettleCycle.String())
+	e.instant(r.CallbackTime)
 }
 
-func rejectValues(fileID int32, r *statement.Reject) []any {
-	return []any{fileID, int64(r.Line), r.Field, r.Value, r.Rule, r.Raw}
+func (e *encoder) settlement(fileID int32, day recon.Date, r *recon.SettlementRow) {
+	e.row(len(settlementTable.columns))
+	e.uuid(r.Key())
+	e.date(day)
+	e.integer(fileID)
+	e.integer(int32(r.Line))
+	e.date(r.SettleDate)
+	e.amount(r.Amount)
+	e.optionalAmount(r.Fee)
+	e.optionalAmount(r.NetAmount)
+	e.instant(r.TxnTime)
+	e.text(string(r.Status))
+	e.text(string(r.Type))
+	e.text(r.Acquirer)
+	e.text(r.MerchantID)
+	e.text(r.OrderID)
+	e.text(r.Currency)
+	e.optional(r.RefundID)
+	e.optional(r.OriginalOrderID)
+	e.optional(r.TerminalID)
+	e.optional(r.Channel)
+	e.optional(r.ChannelTxnID)
+	e.optional(r.RefNo)
+	e.optional(r.TraceNo)
+	e.optional(r.BatchNo)
+	e.optional(r.PayoutID)
+	e.optional(r.ReasonCode)
+	e.optional(r.Reason)
 }
 
-// text returns s, or NULL where it is empty: an absent value is no value.
-func text(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
+func (e *encoder) payout(fileID int32, version time.Time, r *recon.PayoutRow) {
+	e.row(len(payoutTable.columns))
+	e.text(r.Acquirer)
+	e.text(r.PayoutID)
+	e.integer(fileID)
+	e.integer(int32(r.Line))
+	e.text(r.MerchantID)
+	e.date(r.PayoutDate)
+	e.instant(version)
+	e.amount(r.Amount)
+	e.text(r.Currency)
+	e.text(string(r.Status))
+	e.optional(r.ReasonCode)
+	e.optional(r.Reason)
+	e.instant(r.BankCreditTime)
+	e.optional(r.ReplacesPayoutID)
 }
 
-func instant(t time.Time) any {
-	if t.IsZero() {
-		return nil
-	}
-	return t
+func (e *encoder) bank(fileID int32, r *recon.BankRow) {
+	e.row(len(bankTable.columns))
+	e.integer(fileID)
+	e.integer(int32(r.Line))
+	e.text(r.Bank)
+	e.text(r.Account)
+	e.date(r.BookDate)
+	e.instant(r.BookTime)
+	e.amount(r.Amount)
+	e.text(r.Currency)
+	e.optional(r.Counterparty)
+	e.optional(r.Memo)
+	e.optional(r.BankRef)
+	e.optionalAmount(r.Balance)
 }
 
-func number(d decimal.NullDecimal) any {
-	if !d.Valid {
-		return nil
-	}
-	return d.Decimal
+func (e *encoder) reject(fileID int32, r *statement.Reject) {
+	e.row(len(rejectTable.columns))
+	e.integer(fileID)
+	e.bigint(int64(r.Line))
+	e.text(r.Field)
+	e.text(r.Value)
+	e.text(r.Rule)
+	e.text(r.Raw)
 }

@@ -51,6 +51,7 @@ type Options struct {
 	Wait         time.Duration
 	Further      ingest.Further
 	AcceptTotals bool
+	Rehash       bool // read also the files that lie as they did when they were read before
 }
 
 // Report is what a run did; its JSON is the summary that --json prints.
@@ -136,7 +137,7 @@ func (j *Job) Run(ctx context.Context, opt Options) (*Report, error) {
 func (j *Job) ingestOptions(opt Options) ingest.Options {
 	return ingest.Options{Profiles: j.Profiles,
 		Zone: j.Config.Zone, Acquirers: j.Config.Acquirers, Aliases: j.Config.Aliases, Progress: j.Progress,
-		Further: opt.Further, AcceptTotals: opt.AcceptTotals,
+		Further: opt.Further, AcceptTotals: opt.AcceptTotals, Rehash: opt.Rehash,
 	}
 }
 

@@ -1,0 +1,288 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/posrecon/posrecon/internal/recon"
+	"github.com/posrecon/posrecon/internal/statement"
+)
+
+// batchBytes is how much of a table's rows is handed over at once: some nine hundred rows, which makes the hand-over cost
+// nothing beside them. With those under way, the one being sent and those being filled, of rows and of rejected lines, a
+// loader holds some 1.5 MB.
+const batchBytes = 256 << 10
+
+// batchesUnderWay is how many batches wait between the parser and the connection, so that neither waits for the other's
+// slower moments.
+const batchesUnderWay = 2
+
+// batch is encoded rows of one table on their way to the database.
+type batch struct {
+	encoder
+	to    *table
+	rows  int64
+	month recon.Date // of rows in a partition that no batch before needed; zero for none
+}
+
+// records yields what a file holds, io.EOF after the last.
+type records interface {
+	Next() (statement.Record, error)
+}
+
+// copyRows streams records into the database: one goroutine parses and encodes while the connection copies. It has ended
+// when copyRows returns, whatever the reason.
+func (l *loader) copyRows(ctx context.Context, tx pgx.Tx, entry *register, kind recon.Kind, from records) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s := &stream{ctx: ctx, batches: make(chan *batch, batchesUnderWay), free: make(chan []byte, batchesUnderWay+1)}
+	parsed := make(chan error, 1)
+	go func() {
+		p := parser{loader: l, entry: entry, to: tableOf(kind), stream: s, months: map[int]bool{}}
+		s.err = p.parse(from)
+		close(s.batches)
+		parsed <- s.err
+	}()
+	err := l.copyBatches(ctx, tx, s)
+	cancel(err) // the parser, where it still runs, stops at its next batch
+	// What stopped the parser is what stopped the COPY, which the server would only call a failed one.
+	if perr := <-parsed; perr != nil {
+		return perr
+	}
+	return err
+}
+
+// copyBatches copies what the stream brings: a COPY for all batches in a row that go to one table and into partitions
+// that are there when it begins. A COPY does not see a partition that is attached while it runs.
+func (l *loader) copyBatches(ctx context.Context, tx pgx.Tx, s *stream) error {
+	for {
+		first, err := s.next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !first.month.IsZero() {
+			if err := l.partitions.Ensure(ctx, first.to.name, first.month); err != nil {
+				return err
+			}
+		}
+		rows := &copyReader{stream: s, batch: first, left: first.buf}
+		whole := io.MultiReader(strings.NewReader(copyHeader), rows, strings.NewReader(copyTrailer))
+		if _, err := tx.Conn().PgConn().CopyFrom(ctx, whole, first.to.copySQL()); err != nil {
+			return err
+		}
+	}
+}
+
+// stream hands batches from the parser to the connection, and their memory back.
+type stream struct {
+	ctx     context.Context
+	batches chan *batch
+	free    chan []byte
+	ahead   *batch // taken from batches, and not for the COPY of those before
+	err     error  // why the parser ended, once batches is closed
+}
+
+// next waits for a batch; io.EOF says that the last one was taken.
+func (s *stream) next() (*batch, error) {
+	if b := s.ahead; b != nil {
+		s.ahead = nil
+		return b, nil
+	}
+	select {
+	case b, ok := <-s.batches:
+		switch {
+		case ok:
+			return b, nil
+		case s.err != nil:
+			return nil, s.err
+		}
+		return nil, io.EOF
+	case <-s.ctx.Done():
+		return nil, context.Cause(s.ctx)
+	}
+}
+
+// send hands a batch over; it is the stream's from then on.
+func (s *stream) send(b *batch) error {
+	select {
+	case s.batches <- b:
+		return nil
+	case <-s.ctx.Done():
+		return context.Cause(s.ctx)
+	}
+}
+
+// buffer returns the memory of a batch that was sent, nil where there is none: most files are small, and their batches grow
+// to what they hold.
+func (s *stream) buffer() []byte {
+	select {
+	case buf := <-s.free:
+		return buf[:0]
+	default:
+		return nil
+	}
+}
+
+// recycle takes the memory of a batch that was sent.
+func (s *stream) recycle(buf []byte) {
+	if cap(buf) > 2*batchBytes {
+		return // of a row as large as a line may be: it would be kept for nothing
+	}
+	select {
+	case s.free <- buf:
+	default:
+	}
+}
+
+// copyReader reads the batches of one COPY. The driver may still be reading when its call has returned for a cancelled
+// context; the stream then ends at once.
+type copyReader struct {
+	stream *stream
+	batch  *batch // being sent
+	left   []byte // of its bytes
+}
+
+func (c *copyReader) Read(p []byte) (int, error) {
+	for len(c.left) == 0 {
+		b, err := c.stream.next()
+		if err != nil {
+			return 0, err
+		}
+		if b.to != c.batch.to || !b.month.IsZero() {
+			c.stream.ahead = b
+			return 0, io.EOF
+		}
+		c.stream.recycle(c.batch.buf)
+		c.batch, c.left = b, b.buf
+	}
+	n := copy(p, c.left)
+	c.left = c.left[n:]
+	return n, nil
+}
+
+// parser turns the records of a file into batches.
+type parser struct {
+	loader  *loader
+	entry   *register
+	to      *table
+	stream  *stream
+	rows    *batch // being filled; nil before the first row
+	rejects *batch // the same of rejected lines, which go once there are many, or no more
+	months  map[int]bool
+	day     recon.Date // of the row before
+}
+
+// parse goes through the records until the file ends.
+func (p *parser) parse(from records) error {
+	for {
+		rec, err := from.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if err := p.take(rec); err != nil {
+			return err
+		}
+	}
+	if err := p.send(&p.rows); err != nil {
+		return err
+	}
+	return p.send(&p.rejects)
+}
+
+// take encodes a record and counts it.
+func (p *parser) take(rec statement.Record) error {
+	p.entry.rowsRead++
+	if rec.Reject != nil {
+		return p.reject(rec.Reject)
+	}
+	day, ok := p.loader.prepare(p.entry, rec)
+	if !ok {
+		return p.reject(&statement.Reject{Line: rec.Line, Field: "acquirer",
+			Rule: "neither the row, the file's metadata nor its folder names the acquirer"})
+	}
+	p.entry.rowsLoaded++
+	if !day.Equal(p.day) {
+		if err := p.turnTo(day, rec.Line); err != nil {
+			return err
+		}
+	}
+	b := p.batch(&p.rows, p.to)
+	b.rows++
+	p.loader.encode(&b.encoder, p.entry, day, rec)
+	if b.err != nil {
+		return fmt.Errorf("line %d: %w", rec.Line, b.err)
+	}
+	if len(b.buf) < batchBytes {
+		return nil
+	}
+	return p.send(&p.rows)
+}
+
+func (p *parser) reject(r *statement.Reject) error {
+	p.entry.rowsRejected++
+	b := p.batch(&p.rejects, rejectTable)
+	b.encoder.reject(p.entry.fileID, r)
+	if len(b.buf) < batchBytes {
+		return nil
+	}
+	return p.send(&p.rejects)
+}
+
+// turnTo notes the date of the rows that follow. The first of a month begins a batch, for which there must be a
+// partition.
+func (p *parser) turnTo(day recon.Date, line int) error {
+	p.day = day
+	p.entry.seeDate(day)
+	month := day.Year()*12 + int(day.UTC().Month())
+	if p.months[month] {
+		return nil
+	}
+	p.months[month] = true
+	if len(p.months) > maxMonths {
+		return &held{state: Refused, code: codeUnreadable,
+			reason: fmt.Sprintf("line %d: its rows are dated over more than %d months: the dates are damaged", line, maxMonths)}
+	}
+	if !p.to.monthly {
+		return nil
+	}
+	if err := p.send(&p.rows); err != nil {
+		return err
+	}
+	p.batch(&p.rows, p.to).month = day
+	return nil
+}
+
+// batch returns the batch that is being filled, a new one if there is none.
+func (p *parser) batch(b **batch, to *table) *batch {
+	if *b == nil {
+		*b = &batch{to: to, encoder: encoder{buf: p.stream.buffer()}}
+	}
+	return *b
+}
+
+// send hands over what was filled, if anything was.
+func (p *parser) send(b **batch) error {
+	full := *b
+	if full == nil {
+		return nil
+	}
+	*b = nil
+	if err := p.stream.send(full); err != nil {
+		return err
+	}
+	if full.rows > 0 && p.loader.opt.Progress != nil {
+		p.loader.opt.Progress.Rows(full.rows)
+	}
+	return nil
+}
