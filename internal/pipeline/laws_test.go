@@ -281,10 +281,18 @@ var questions = []struct {
 	ask     func(t *rapid.T, b *bench, w *world, dir string, text []byte)
 	changes bool
 }{
-	{what: "a second run of the same inbox and as-of", ask: func(t *rapid.T, b *bench, w *world, dir string, text []byte) {
+	{what: "a second run of the same inbox and as-of, which has nothing to decide", ask: func(t *rapid.T, b *bench, w *world, dir string, text []byte) {
 		b.run(t, w, dir, w.last())
 		if diff := gocmp.Diff(lines(text), lines(b.export(t, w, w.last()))); diff != "" {
 			t.Fatalf("a second run of the same exports (-first +second):\n%s\n%s", diff, w)
+		}
+	}},
+	{what: "what is open decided again", ask: func(t *rapid.T, b *bench, w *world, _ string, text []byte) {
+		if _, err := b.job(w).Run(context.Background(), pipeline.Options{Kind: "reconcile", AsOf: w.last()}); err != nil {
+			t.Fatalf("reconcile: %v\n%s", err, w)
+		}
+		if diff := gocmp.Diff(lines(text), lines(b.export(t, w, w.last()))); diff != "" {
+			t.Fatalf("what is open, decided again, exports (-first +second):\n%s\n%s", diff, w)
 		}
 	}},
 	{what: "a run with an earlier as-of", ask: func(t *rapid.T, b *bench, w *world, dir string, _ []byte) {

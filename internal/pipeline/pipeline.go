@@ -4,6 +4,8 @@ package pipeline
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -112,7 +114,16 @@ func (j *Job) Run(ctx context.Context, opt Options) (*Report, error) {
 			return false, err
 		}
 		report.Stored = last.IsZero() || !opt.AsOf.Before(last)
-		if err := j.decide(ctx, tx, match.Scope{From: opt.From, To: opt.To}, opt.AsOf, report); err != nil {
+		same, err := j.nothingNew(ctx, tx, opt)
+		if err != nil {
+			return false, err
+		}
+		if same {
+			err = j.tellAgain(ctx, tx, opt, report)
+		} else {
+			err = j.decide(ctx, tx, match.Scope{From: opt.From, To: opt.To}, opt.AsOf, report)
+		}
+		if err != nil {
 			return false, err
 		}
 		if !report.Stored {
@@ -177,6 +188,58 @@ func (r *Report) take(loaded ingest.Report) {
 	r.Withheld = loaded.Withheld()
 }
 
+// nothingNew reports whether a run would decide what the last one did: as of the same instant, under the same rules, with no
+// new file. Who asks to reconcile, or for a range, has it decided all the same.
+func (j *Job) nothingNew(ctx context.Context, tx pgx.Tx, opt Options) (same bool, err error) {
+	if opt.Kind != "run" || !opt.From.IsZero() {
+		return false, nil
+	}
+	err = tx.QueryRow(ctx, `
+		SELECT COALESCE((SELECT as_of = $1 AND rules = $2
+		                   FROM run
+		                  ORDER BY run_id DESC
+		                  LIMIT 1), false)
+		   AND NOT EXISTS (SELECT FROM file WHERE NOT decided AND state = 'loaded')`, opt.AsOf, j.rules()).Scan(&same)
+	if err != nil {
+		return false, fmt.Errorf("compare with the last run: %w", err)
+	}
+	return same, nil
+}
+
+// rules is a digest of all that a decision and its explanations depend on beside the facts and the as-of.
+func (j *Job) rules() string {
+	weights := j.Weights
+	if weights == nil {
+		weights = classify.Shipped()
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\n%s\n%+v\n%v\n%s\n", j.Program, j.Config.Zone, j.Config.Acquirers, j.Config.Aliases, weights.Version)
+	fmt.Fprintf(h, "%v\n%v\n", j.Calendar.Years(), j.Calendar.Days())
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// tellAgain reports what the last run decided, and brings the cases in line with it: people may have changed those since.
+func (j *Job) tellAgain(ctx context.Context, tx pgx.Tx, opt Options, report *Report) (err error) {
+	if report.Cases, err = cases.Update(ctx, tx, opt.AsOf); err != nil {
+		return fmt.Errorf("update cases: %w", err)
+	}
+	rules := match.Rules{AsOf: opt.AsOf, Zone: j.Config.Zone, Calendar: j.Calendar, Acquirers: j.Config.Acquirers}
+	if report.Bank, report.BankCredited, err = match.BankTies(ctx, tx, rules); err != nil {
+		return err
+	}
+	rows, err := tx.Query(ctx, `SELECT DISTINCT missing_year::integer FROM verdict WHERE missing_year IS NOT NULL ORDER BY 1`)
+	if err != nil {
+		return fmt.Errorf("read which years are missing: %w", err)
+	}
+	years, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	if err != nil {
+		return fmt.Errorf("read which years are missing: %w", err)
+	}
+	report.MissingYears = append(report.MissingYears, years...)
+	report.Totals, err = export.Totals(ctx, tx, export.Selection{})
+	return err
+}
+
 // decide computes verdicts, explanations and cases within tx, and the totals over the asked range.
 func (j *Job) decide(ctx context.Context, tx pgx.Tx, scope match.Scope, asOf time.Time, report *Report) error {
 	rules := match.Rules{AsOf: asOf, Zone: j.Config.Zone, Calendar: j.Calendar, Acquirers: j.Config.Acquirers}
@@ -229,8 +292,8 @@ func (j *Job) record(ctx context.Context, tx pgx.Tx, opt Options, report *Report
 	if err != nil {
 		return fmt.Errorf("record the run: %w", err)
 	}
-	if _, err := tx.Exec(ctx, `INSERT INTO run (as_of, kind, program, summary) VALUES ($1, $2, $3, $4)`,
-		opt.AsOf, opt.Kind, j.Program, summary); err != nil {
+	if _, err := tx.Exec(ctx, `INSERT INTO run (as_of, kind, program, summary, rules) VALUES ($1, $2, $3, $4, $5)`,
+		opt.AsOf, opt.Kind, j.Program, summary, j.rules()); err != nil {
 		return fmt.Errorf("record the run: %w", err)
 	}
 	return nil

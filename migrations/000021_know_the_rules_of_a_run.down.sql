@@ -1,0 +1,4 @@
+BEGIN;
+ALTER TABLE run
+ DROP COLUMN rules;
+COMMIT;
