@@ -95,7 +95,14 @@ type File struct {
 
 // Report is what loading did, in the order of the files' paths.
 type Report struct {
-	Files []File `json:"files"`
+	Files   []File   `json:"files"`
+	touched []string // partitions that rows went into
+}
+
+// Index makes the indexes that partitions lack after loading, and refreshes the statistics of those that rows went into.
+// Before it is done nothing should look for single orders.
+func (r Report) Index(ctx context.Context, pool *pgxpool.Pool) error {
+	return postgres.IndexPartitions(ctx, pool, r.touched)
 }
 
 // Count returns how many files have the state.
@@ -131,7 +138,8 @@ func (r Report) Withheld() bool {
 const parallel = 2
 
 // Paths loads the files under paths. A problem with a file's content is in the report, never an error; an error means
-// that loading could not go on, and every file before it is either loaded whole or not at all.
+// that loading could not go on, and every file before it is either loaded whole or not at all. The report's Index must
+// follow.
 func Paths(ctx context.Context, pool *pgxpool.Pool, paths []string, opt Options) (_ Report, err error) {
 	open := &archives{}
 	defer func() { err = errors.Join(err, open.close()) }()
@@ -201,7 +209,8 @@ func Paths(ctx context.Context, pool *pgxpool.Pool, paths []string, opt Options)
 		return report, err
 	}
 	tellKept(report.Files)
-	return report, postgres.IndexPartitions(ctx, pool, l.partitions.Used())
+	report.touched = l.partitions.Used()
+	return report, nil
 }
 
 // byName groups the distinct files that share a name, directly or through others. A group is loaded one file after the

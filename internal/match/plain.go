@@ -183,7 +183,7 @@ func (d *decision) setApart(ctx context.Context) error {
 		return d.run(ctx, `DROP TABLE apart`)
 	}
 	settings := append([]string{"join_collapse_limit = 1"}, fewKeys...) // from the keys to their rows
-	if apart > 20_000 {                                                 // so many look-ups cost what reading both sides does
+	if d.all || apart > 20_000 {                                        // so many look-ups cost what reading both sides does
 		settings = wholeSides
 	}
 	return d.with(ctx, settings,
@@ -319,7 +319,7 @@ func (d *decision) bringTogether(ctx context.Context) error {
 	}
 	// Looking a key up costs about what reading twenty rows does.
 	settings := fewKeys
-	if keys*20 > rows {
+	if d.all || keys*20 > rows {
 		settings = wholeSides
 	}
 	return d.with(ctx, settings,

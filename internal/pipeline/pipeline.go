@@ -96,6 +96,7 @@ func (j *Job) Run(ctx context.Context, opt Options) (*Report, error) {
 		AsOf: opt.AsOf.In(j.Config.Zone).Format(time.RFC3339), Kind: opt.Kind, Files: []ingest.File{}, Waiting: []ingest.File{},
 		Totals: []export.Total{}, Payouts: []match.PayoutDifference{}, Fees: []match.FeeDifference{}, Bank: []match.BankTie{}, MissingYears: []int{}, Seconds: map[string]float64{},
 	}
+	indexed := func() error { return nil }
 	if len(opt.Inbox) > 0 {
 		start := time.Now()
 		loaded, err := ingest.Paths(ctx, j.Pool, opt.Inbox, j.ingestOptions(opt))
@@ -103,12 +104,44 @@ func (j *Job) Run(ctx context.Context, opt Options) (*Report, error) {
 			return nil, err
 		}
 		report.take(loaded)
+		if indexed, err = j.index(ctx, loaded); err != nil {
+			return nil, err
+		}
 		report.Seconds["ingest"] = time.Since(start).Seconds()
+	} else if err := (ingest.Report{}).Index(ctx, j.Pool); err != nil { // of a load that was broken off
+		return nil, err
 	}
+	err = j.decideAndExport(ctx, opt, report)
+	if err := errors.Join(err, indexed()); err != nil {
+		return nil, err
+	}
+	return report, nil
+}
 
+// index makes the indexes that loading left to be made. The first decision of a database reads everything once and looks for
+// nothing, so that it need not wait for them; what is returned does.
+func (j *Job) index(ctx context.Context, loaded ingest.Report) (wait func() error, err error) {
+	var decided bool
+	if err := j.Pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM file WHERE counts)`).Scan(&decided); err != nil {
+		return nil, fmt.Errorf("look for earlier decisions: %w", err)
+	}
+	if decided {
+		return func() error { return nil }, loaded.Index(ctx, j.Pool)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- loaded.Index(ctx, j.Pool) }()
+	return func() error {
+		defer cancel()
+		return <-done
+	}, nil
+}
+
+// decideAndExport is a run after loading.
+func (j *Job) decideAndExport(ctx context.Context, opt Options, report *Report) error {
 	start := time.Now()
 	// On one snapshot: a file that another program loads meanwhile is the next run's, whole.
-	err = postgres.TransactSnapshot(ctx, j.Pool, func(tx pgx.Tx) (bool, error) {
+	err := postgres.TransactSnapshot(ctx, j.Pool, func(tx pgx.Tx) (bool, error) {
 		last, err := lastAsOf(ctx, tx)
 		if err != nil {
 			return false, err
@@ -132,17 +165,17 @@ func (j *Job) Run(ctx context.Context, opt Options) (*Report, error) {
 		return true, j.record(ctx, tx, opt, report)
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	report.Seconds["decide"] = time.Since(start).Seconds()
 	if report.Stored {
 		start := time.Now()
 		if err := j.export(ctx, j.Pool, opt, report); err != nil {
-			return nil, err
+			return err
 		}
 		report.Seconds["export"] = time.Since(start).Seconds()
 	}
-	return report, nil
+	return nil
 }
 
 func (j *Job) ingestOptions(opt Options) ingest.Options {
@@ -156,6 +189,9 @@ func (j *Job) ingestOptions(opt Options) ingest.Options {
 func (j *Job) Ingest(ctx context.Context, opt Options) (*Report, error) {
 	loaded, err := ingest.Paths(ctx, j.Pool, opt.Inbox, j.ingestOptions(opt))
 	if err != nil {
+		return nil, err
+	}
+	if err := loaded.Index(ctx, j.Pool); err != nil {
 		return nil, err
 	}
 	report := &Report{
