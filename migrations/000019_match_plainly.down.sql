@@ -17,6 +17,7 @@ DROP TABLE payout_state;
 DROP TABLE due_day;
 ALTER TABLE verdict
  DROP COLUMN payout_id;
+CREATE INDEX verdict_open ON verdict (order_key) WHERE outcome <> 'matched' OR settle_key <> order_key;
 ALTER TABLE file
  DROP COLUMN counts;
 CREATE VIEW verdict_money AS

@@ -72,17 +72,6 @@ func (d *decision) pair(ctx context.Context) error {
 		  WHERE o.order_key IS NULL
 		     OR l.order_key IS NULL`,
 		`ANALYZE alone`,
-		`CREATE TEMP TABLE lone_order ON COMMIT DROP AS
-		 SELECT o.order_key, o.episode, o.business_date, o.acquirer, o.merchant_id, o.type, o.amount, o.currency, o.txn_time,
-		        o.terminal_id, o.file_id, o.line, r.order_id, r.refund_id,
-		        COALESCE(m.channel_txn_id, r.channel_txn_id) AS channel_txn_id,
-		        COALESCE(m.ref_no, r.ref_no) AS ref_no,
-		        COALESCE(m.trace_no, r.trace_no) AS trace_no,
-		        false AS paired
-		   FROM alone AS a
-		   JOIN wo AS o ON (o.order_key, o.episode) = (a.o_key, a.o_episode)
-		   JOIN pos_now AS r ON (r.order_key, r.file_id, r.line) = (o.order_key, o.file_id, o.line)
-		   LEFT JOIN pos_merged AS m ON (m.order_key, m.episode) = (o.order_key, o.episode)`,
 		`CREATE TEMP TABLE lone_line ON COMMIT DROP AS
 		 SELECT l.order_key, l.episode, l.business_date, l.acquirer, l.merchant_id, l.type, l.amount, l.currency, l.txn_time,
 		        l.terminal_id, l.file_id, l.line, l.settle_date, r.order_id, r.refund_id,
@@ -94,6 +83,19 @@ func (d *decision) pair(ctx context.Context) error {
 		   JOIN wl AS l ON (l.order_key, l.episode) = (a.l_key, a.l_episode)
 		   JOIN line_now AS r ON (r.order_key, r.file_id, r.line) = (l.order_key, l.file_id, l.line)
 		   LEFT JOIN settlement_merged AS m ON (m.order_key, m.episode) = (l.order_key, l.episode)`,
+		// Where no line is alone, no order has anything to be compared with: on a day before most are due that is a million.
+		`CREATE TEMP TABLE lone_order ON COMMIT DROP AS
+		 SELECT o.order_key, o.episode, o.business_date, o.acquirer, o.merchant_id, o.type, o.amount, o.currency, o.txn_time,
+		        o.terminal_id, o.file_id, o.line, r.order_id, r.refund_id,
+		        COALESCE(m.channel_txn_id, r.channel_txn_id) AS channel_txn_id,
+		        COALESCE(m.ref_no, r.ref_no) AS ref_no,
+		        COALESCE(m.trace_no, r.trace_no) AS trace_no,
+		        false AS paired
+		   FROM alone AS a
+		   JOIN wo AS o ON (o.order_key, o.episode) = (a.o_key, a.o_episode)
+		   JOIN pos_now AS r ON (r.order_key, r.file_id, r.line) = (o.order_key, o.file_id, o.line)
+		   LEFT JOIN pos_merged AS m ON (m.order_key, m.episode) = (o.order_key, o.episode)
+		  WHERE EXISTS (SELECT FROM lone_line)`,
 		`ANALYZE lone_order`,
 		`ANALYZE lone_line`,
 		`CREATE TEMP TABLE candidate (

@@ -166,7 +166,8 @@ func (d *decision) findRepeated(ctx context.Context) error {
 	)
 }
 
-// setApart takes out of plain_now what the fresh rows make of the keys in dirty, which need more than them.
+// setApart takes out of plain_now what the fresh rows make of the keys in dirty, which need more than them. It leaves them in
+// the temporary table apart: what earlier runs decided is only of these.
 func (d *decision) setApart(ctx context.Context) error {
 	var apart int64
 	if err := d.run(ctx,
@@ -176,11 +177,8 @@ func (d *decision) setApart(ctx context.Context) error {
 	); err != nil {
 		return err
 	}
-	if err := d.tx.QueryRow(ctx, `SELECT count(*) FROM apart`).Scan(&apart); err != nil {
+	if err := d.tx.QueryRow(ctx, `SELECT count(*) FROM apart`).Scan(&apart); err != nil || apart == 0 {
 		return err
-	}
-	if apart == 0 {
-		return d.run(ctx, `DROP TABLE apart`)
 	}
 	settings := append([]string{"join_collapse_limit = 1"}, fewKeys...) // from the keys to their rows
 	if d.all || apart > 20_000 {                                        // so many look-ups cost what reading both sides does
@@ -199,7 +197,6 @@ func (d *decision) setApart(ctx context.Context) error {
 		   LEFT JOIN payout_state AS y ON y.acquirer = s.acquirer AND y.payout_id = s.payout_id
 		  WHERE `+agree+`
 		  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10`,
-		`DROP TABLE apart`,
 	)
 }
 
@@ -279,8 +276,8 @@ func (d *decision) takeBack(ctx context.Context) error {
 	} else if err := d.run(ctx,
 		`CREATE TEMP TABLE maybe_plain ON COMMIT DROP AS
 		 SELECT order_key
-		   FROM dirty
-		  WHERE NOT EXISTS (SELECT FROM verdict AS v WHERE v.order_key = dirty.order_key)`,
+		   FROM apart
+		  WHERE NOT EXISTS (SELECT FROM verdict AS v WHERE v.order_key = apart.order_key)`,
 		`ANALYZE maybe_plain`,
 	); err != nil {
 		return err

@@ -2,6 +2,7 @@ package match
 
 import (
 	"context"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -72,14 +73,15 @@ func (d *decision) chooseScope(ctx context.Context, scope Scope) error {
 	if scope.From.IsZero() {
 		return nil
 	}
+	// What fresh files hold of the range is decided anyway.
 	_, err = d.tx.Exec(ctx, `
 		INSERT INTO dirty
 		SELECT order_key FROM verdict WHERE business_date BETWEEN $1 AND $2
 		 UNION ALL
-		SELECT order_key FROM pos_row WHERE business_date BETWEEN $1 AND $2
+		SELECT order_key FROM pos_row WHERE business_date BETWEEN $1 AND $2 AND file_id <> ALL ($3)
 		 UNION ALL
-		SELECT order_key FROM settlement_row WHERE business_date BETWEEN $1 AND $2`,
-		scope.From.UTC(), scope.To.UTC())
+		SELECT order_key FROM settlement_row WHERE business_date BETWEEN $1 AND $2 AND file_id <> ALL ($4)`,
+		scope.From.UTC(), scope.To.UTC(), slices.Concat([]int32{}, d.fresh.pos), slices.Concat([]int32{}, d.fresh.lines))
 	return err
 }
 

@@ -528,7 +528,7 @@ func (b *bench) history(ctx context.Context, matched int, open float64) error {
 		return err
 	}
 	held, err := b.server.ask(ctx, "history", "SELECT count(*) FILTER (WHERE outcome = 'matched') || ' matched and ' || count(*) FILTER (WHERE outcome <> 'matched') || ' open orders, ' "+
-		"|| pg_size_pretty(pg_database_size(current_database())) FROM verdict")
+		"|| pg_size_pretty(pg_database_size(current_database())) FROM decided")
 	if err != nil {
 		return err
 	}
