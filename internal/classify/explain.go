@@ -129,7 +129,7 @@ func (e *explainer) findCohorts(ctx context.Context, tx pgx.Tx) error {
 	}
 	e.tails = findTails(runs, e.background)
 	var marks []mark
-	if err := eachSubject(ctx, tx, func(batch []subject) error {
+	if err := readSubjects(ctx, tx, func(batch []subject) {
 		for i := range batch {
 			s := &batch[i]
 			if !s.outcome().CarriesCause() {
@@ -141,7 +141,6 @@ func (e *explainer) findCohorts(ctx context.Context, tx pgx.Tx) error {
 			}
 			e.begin(s, n)
 		}
-		return nil
 	}); err != nil {
 		return fmt.Errorf("read what is flagged: %w", err)
 	}
@@ -250,6 +249,38 @@ func eachSubject(ctx context.Context, tx pgx.Tx, do func([]subject) error) error
 	}
 }
 
+// readSubjects hands over all subjects in the order of their keys, a batch at a time: while one is worked on, the next is read.
+// do must not use the connection.
+func readSubjects(ctx context.Context, tx pgx.Tx, do func([]subject)) error {
+	rows, err := tx.Query(ctx, `TABLE flagged`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	batches, done := make(chan []subject), make(chan struct{})
+	go func() {
+		defer close(done)
+		for batch := range batches {
+			do(batch)
+		}
+	}()
+	batch := make([]subject, 0, batchRows)
+	for rows.Next() {
+		batch = append(batch, subject{})
+		if err = rows.Scan(batch[len(batch)-1].scan()...); err != nil {
+			break
+		}
+		if len(batch) == batchRows {
+			batches <- batch
+			batch = make([]subject, 0, batchRows)
+		}
+	}
+	batches <- batch
+	close(batches)
+	<-done
+	return errors.Join(err, rows.Err())
+}
+
 // storeExplanations explains every subject and writes what is found. While one batch is written the next is explained.
 func (e *explainer) storeExplanations(ctx context.Context, tx pgx.Tx) error {
 	type explained struct {
@@ -352,7 +383,7 @@ func (e *explainer) values(s *subject) ([]any, error) {
 			return nil, err
 		}
 	}
-	return []any{s.Key, s.Episode, cause, sub, confidence, certainty, incidentID, evidence, counter, x.Action, x.FollowUp, runnerUp, features, rates, weights}, nil
+	return []any{s.Key, s.Episode, cause, sub, confidence, certainty, incidentID, string(evidence), string(counter), x.Action, x.FollowUp, runnerUp, features, rates, weights}, nil
 }
 
 func orEmpty(list []Evidence) []Evidence {

@@ -283,7 +283,7 @@ func readStated(ctx context.Context, pool *pgxpool.Pool) (map[key]stated, error)
 		       COALESCE(x.sub_cause, ''),
 		       COALESCE(x.confidence, 0)::float8,
 		       COALESCE(x.incident_id, ''),
-		       COALESCE((SELECT string_agg(e ->> 'family', ' ') FROM jsonb_array_elements(x.evidence) AS e WHERE (e ->> 'db')::int > 0), ''),
+		       COALESCE((SELECT string_agg(e ->> 'family', ' ') FROM jsonb_array_elements(x.evidence::jsonb) AS e WHERE (e ->> 'db')::int > 0), ''),
 		       CASE
 		           WHEN x.cause IS NULL THEN ''
 		           WHEN v.outcome = 'amount_mismatch' THEN 'operator_error'

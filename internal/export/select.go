@@ -181,7 +181,7 @@ const plainSQL = `
 	       CASE v.type WHEN 'REFUND' THEN -v.fee ELSE v.fee END,
 	       CASE v.type WHEN 'REFUND' THEN -v.net_amount ELSE v.net_amount END,
 	       v.signed_amount, v.signed_amount, 0.00, 0.00,
-	       v.status, v.settle_status, v.outcome, '', '', NULL::numeric, '', '', '[]'::jsonb, '[]'::jsonb, '',
+	       v.status, v.settle_status, v.outcome, '', '', NULL::numeric, '', '', '[]', '[]', '',
 	       v.due_date, v.settle_date, COALESCE(v.payout_id, ''), COALESCE(v.payout_status, ''), 'order_id', false,
 	       COALESCE(k.case_id, ''), COALESCE(k.status, ''), COALESCE(k.assignee, ''), pf.name, v.line, sf.name, v.settle_line
 	  FROM (SELECT *, 'matched' AS outcome FROM plain) AS v
