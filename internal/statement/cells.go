@@ -2,6 +2,7 @@ package statement
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -112,9 +113,29 @@ func (c *cells) splitQuoted(raw []byte, limit int) (n int, extra bool) {
 	return n, extra
 }
 
-// inspect looks once at all bytes, so that the values of an ordinary record need no look at their characters.
+// inspect looks once at all bytes, so that the values of an ordinary record need no look at their characters. Eight at a time:
+// it is a tenth of what reading a record takes.
 func (c *cells) inspect(raw []byte) {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	c.ascii, c.controls = true, false
+	rest := raw
+	for ; len(rest) >= 8; rest = rest[8:] {
+		w := binary.LittleEndian.Uint64(rest)
+		del := w ^ 0x7f*ones // a byte of it is zero where one of w is 0x7f
+		switch {
+		case w&highs != 0:
+			c.inspectBytes(rest[:8])
+		case ((w-' '*ones)&^w|(del-ones)&^del)&highs != 0: // some byte is less than a blank, or zero in del
+			c.controls = true
+		}
+	}
+	c.inspectBytes(rest)
+	if !c.ascii && bytes.IndexByte(raw, 0xc2) >= 0 {
+		c.controls = true // U+0080 to U+009F begin so, and a few other characters
+	}
+}
+
+func (c *cells) inspectBytes(raw []byte) {
 	for _, b := range raw {
 		if b >= utf8.RuneSelf {
 			c.ascii = false
@@ -122,9 +143,6 @@ func (c *cells) inspect(raw []byte) {
 		if b < ' ' || b == 0x7f {
 			c.controls = true
 		}
-	}
-	if !c.ascii && bytes.IndexByte(raw, 0xc2) >= 0 {
-		c.controls = true // U+0080 to U+009F begin so, and a few other characters
 	}
 }
 
