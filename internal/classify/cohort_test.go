@@ -310,7 +310,8 @@ func TestCutOf(t *testing.T) {
 		return m
 	}
 	// files sells an order of each channel every ten minutes of some days, and leaves out those that gone says.
-	files := func(days int, gone func(m missingOrder) bool) (missing, settled []missingOrder) {
+	files := func(days int, gone func(m missingOrder) bool) (missing []missingOrder, settled sold) {
+		settled = sold{}
 		n := 0
 		for d := range days {
 			for minute := 0; minute < 600; minute += 10 {
@@ -320,7 +321,8 @@ func TestCutOf(t *testing.T) {
 					if gone(m) {
 						missing = append(missing, m)
 					} else {
-						settled = append(settled, m)
+						b := batchKey{acquirer: m.batch.acquirer, channel: channel, business: m.batch.business}
+						settled[b] = append(settled[b], int32(m.at.Unix()-since2000))
 					}
 				}
 			}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -123,64 +124,84 @@ func ordinary(list []missingOrder) ([]missingOrder, int) {
 	return rest, len(names) - len(worst)
 }
 
-// settledIn reads when the orders of a file's lines were sold, with the batch of each.
-func settledIn(ctx context.Context, tx pgx.Tx, k fileKey) ([]missingOrder, error) {
+// sold is when orders of a batch that settled were sold, in whole seconds since 2000, in order. A file may have millions, so
+// that each takes four bytes and no more.
+type sold map[batchKey][]int32
+
+// since2000 is the second from which those of sold are counted; an int32 lasts from there until 2068.
+var since2000 = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
+
+// settledIn reads when the orders of a file's lines were sold.
+func settledIn(ctx context.Context, tx pgx.Tx, k fileKey) (sold, error) {
+	var (
+		all, gone = sold{}, sold{}
+		b         = batchKey{acquirer: k.acquirer}
+		business  time.Time
+		sign      int16
+		seconds   []int32 // after the business date began in UTC
+	)
+	take := func() error {
+		b.business = recon.DateFromUTC(business)
+		to := all
+		if sign < 0 {
+			to = gone // plain matches that were taken back
+		}
+		begin := int32(business.Unix() - since2000)
+		for _, s := range seconds {
+			to[b] = append(to[b], begin+s)
+		}
+		return nil
+	}
 	// A line settles within a fortnight of its business date, long holidays included.
-	rows, err := tx.Query(ctx, `
-		SELECT to_timestamp((business_date - DATE '1970-01-01') * 86400.0 + s) AS txn_time, channel, business_date, merchant_id, sign
+	for _, sql := range []string{`
+		SELECT channel, business_date, sign, sold
 		  FROM plain_match
-		 CROSS JOIN unnest(sold) AS s
 		 WHERE acquirer = $1
 		   AND settle_date = $2
-		   AND business_date BETWEEN $3 AND $2
-		 UNION ALL
-		SELECT txn_time, channel, business_date, merchant_id, 1
+		   AND business_date BETWEEN $3 AND $2`, `
+		SELECT channel, business_date, 1::smallint,
+		       array_agg(floor(date_part('epoch', txn_time) - 86400 * (business_date - DATE '1970-01-01'))::integer)
 		  FROM verdict
 		 WHERE acquirer = $1
 		   AND settle_date = $2
 		   AND business_date BETWEEN $3 AND $2
 		   AND has_order
-		   AND pos_status = 'SUCCESS'`, k.acquirer, k.date.UTC(), k.date.AddDays(-14).UTC())
-	if err != nil {
-		return nil, err
-	}
-	var list []missingOrder
-	var (
-		m        missingOrder
-		business time.Time
-		merchant string
-		b        = batchKey{acquirer: k.acquirer}
-		sign     int16
-		gone     = map[missingOrder]int{} // plain matches that were taken back
-		keys     = interned[batchKey]{}
-		names    = interned[string]{}
-	)
-	_, err = pgx.ForEachRow(rows, []any{&m.at, &b.channel, &business, &merchant, &sign}, func() error {
-		b.business = recon.DateFromUTC(business)
-		m.batch, m.merchant = keys.of(b), *names.of(merchant)
-		if sign < 0 {
-			gone[m]++
-		} else {
-			list = append(list, m)
+		   AND pos_status = 'SUCCESS'
+		 GROUP BY channel, business_date`,
+	} {
+		rows, err := tx.Query(ctx, sql, k.acquirer, k.date.UTC(), k.date.AddDays(-14).UTC())
+		if err != nil {
+			return nil, err
 		}
-		return nil
-	})
-	if len(gone) > 0 {
-		list = slices.DeleteFunc(list, func(m missingOrder) bool {
-			n := gone[m]
-			if n > 0 {
-				gone[m] = n - 1
-			}
-			return n > 0
-		})
+		if _, err := pgx.ForEachRow(rows, []any{&b.channel, &business, &sign, &seconds}, take); err != nil {
+			return nil, err
+		}
 	}
-	return list, err
+	for k := range all {
+		slices.Sort(all[k])
+		all[k] = without(all[k], gone[k])
+	}
+	return all, nil
+}
+
+// without takes each of gone once out of list, which is in order.
+func without(list, gone []int32) []int32 {
+	slices.Sort(gone)
+	kept := list[:0]
+	for _, s := range list {
+		if len(gone) > 0 && gone[0] == s {
+			gone = gone[1:]
+			continue
+		}
+		kept = append(kept, s)
+	}
+	return kept
 }
 
 // groups counts the orders of a file by business day and channel, and of each day under no channel all of them.
 type groups map[recon.Date]map[string]*count
 
-func (g groups) add(b batchKey, missing bool) {
+func (g groups) add(b batchKey, n int, missing bool) {
 	day := g[b.business]
 	if day == nil {
 		day = map[string]*count{}
@@ -190,9 +211,9 @@ func (g groups) add(b batchKey, missing bool) {
 		if day[channel] == nil {
 			day[channel] = &count{}
 		}
-		day[channel].due++
+		day[channel].due += int64(n)
 		if missing {
-			day[channel].missing++
+			day[channel].missing += int64(n)
 		}
 	}
 }
@@ -217,69 +238,103 @@ func (g groups) explained(day recon.Date) float64 {
 
 // cutOf finds the best cut through a file's orders; nil where late batches alone explain them as well. Before the cut there may
 // be late batches, too.
-func cutOf(missing, settled []missingOrder, prior float64, zone *time.Location) *shortFile {
-	type place struct {
-		clock   time.Duration
-		m       *missingOrder
-		missing bool
-	}
+func cutOf(missing []missingOrder, settled sold, prior float64, zone *time.Location) *shortFile {
 	// The business days of the file: lines of older days are stragglers that came at last, and no part of its day.
 	days := map[recon.Date]bool{}
-	var list []place
+	all := groups{}
 	for i := range missing {
 		days[missing[i].batch.business] = true
-		list = append(list, place{clockOf(missing[i].at, zone), &missing[i], true})
+		all.add(*missing[i].batch, 1, true)
 	}
-	for i := range settled {
-		if days[settled[i].batch.business] {
-			list = append(list, place{clockOf(settled[i].at, zone), &settled[i], false})
+	var batches []batchKey
+	total := 0
+	for b, list := range settled {
+		if days[b.business] && len(list) > 0 {
+			batches = append(batches, b)
+			total += len(list)
+			all.add(b, len(list), false)
 		}
 	}
-	all := groups{}
-	for _, p := range list {
-		all.add(*p.m.batch, p.missing)
-	}
+	// Sums of fractions depend on their order.
+	inOrder := slices.SortedFunc(maps.Keys(days), func(a, b recon.Date) int { return a.UTC().Compare(b.UTC()) })
 	byBatches := 0.0
-	for day := range days {
+	for _, day := range inOrder {
 		byBatches += all.explained(day)
 	}
 	var best *shortFile
 	bestScore := byBatches
 	for _, byClock := range []bool{true, false} {
-		slices.SortFunc(list, func(a, b place) int {
-			if byClock && a.clock != b.clock {
-				return cmp.Compare(a.clock, b.clock)
-			}
-			return cmp.Or(a.m.at.Compare(b.m.at), slices.Compare(a.m.key[:], b.m.key[:]))
-		})
-		gone, there := len(missing), len(list)-len(missing) // behind the cut
-		before, explained := groups{}, map[recon.Date]float64{}
-		sum := 0.0
-		for _, p := range list {
-			if p.missing && gone >= shortMissing {
-				// Of the cut's place nothing is known beforehand.
-				score := sum + math.Log(prior) - math.Log(float64(len(list))) + betaBinomial(float64(gone), float64(gone+there), shortGoneOf, 1)
-				if score > bestScore && float64(gone) >= shortRate*float64(gone+there) {
-					bestScore = score
-					best = &shortFile{byClock: byClock, clock: p.clock, instant: p.m.at, missing: gone, first: p.m.key}
+		list := slices.Clone(missing)
+		slices.SortFunc(list, func(a, b missingOrder) int {
+			if byClock {
+				if x, y := clockOf(a.at, zone), clockOf(b.at, zone); x != y {
+					return cmp.Compare(x, y)
 				}
 			}
-			if p.missing {
-				gone--
-			} else {
-				there--
+			return cmp.Or(a.at.Compare(b.at), slices.Compare(a.key[:], b.key[:]))
+		})
+		sweeps := make([]sweep, len(batches))
+		for i, b := range batches {
+			sweeps[i] = newSweep(b, settled[b], byClock, zone)
+		}
+		gone, there := len(list), total // behind the cut
+		before := groups{}
+		for _, m := range list {
+			place := int32(m.at.Unix() - since2000)
+			if byClock {
+				place = int32(clockOf(m.at, zone) / time.Second)
 			}
-			day := p.m.batch.business
-			before.add(*p.m.batch, p.missing)
-			sum -= explained[day]
-			explained[day] = before.explained(day)
-			sum += explained[day]
+			for i := range sweeps {
+				if n := sweeps[i].upTo(place); n > 0 {
+					there -= n
+					before.add(sweeps[i].batch, n, false)
+				}
+			}
+			if gone >= shortMissing && float64(gone) >= shortRate*float64(gone+there) {
+				// Of the cut's place nothing is known beforehand.
+				score := math.Log(prior) - math.Log(float64(len(list)+total)) + betaBinomial(float64(gone), float64(gone+there), shortGoneOf, 1)
+				for _, day := range inOrder {
+					score += before.explained(day)
+				}
+				if score > bestScore {
+					bestScore = score
+					best = &shortFile{byClock: byClock, clock: clockOf(m.at, zone), instant: m.at, missing: gone, first: m.key}
+				}
+			}
+			gone--
+			before.add(*m.batch, 1, true)
 		}
 	}
 	if best != nil {
 		best.probability = logistic(bestScore - byBatches)
 	}
 	return best
+}
+
+// sweep goes through the settled orders of a batch in the order of the cut's places.
+type sweep struct {
+	batch  batchKey
+	places []int32
+}
+
+// newSweep puts the settled orders of a batch in order: by their time of day, or as they are.
+func newSweep(b batchKey, settled []int32, byClock bool, zone *time.Location) sweep {
+	if !byClock {
+		return sweep{b, settled}
+	}
+	clocks := make([]int32, len(settled))
+	for i, s := range settled {
+		clocks[i] = int32(clockOf(time.Unix(since2000+int64(s), 0), zone) / time.Second)
+	}
+	slices.Sort(clocks)
+	return sweep{b, clocks}
+}
+
+// upTo passes the orders up to a place and returns how many there were.
+func (s *sweep) upTo(place int32) int {
+	n := sort.Search(len(s.places), func(i int) bool { return s.places[i] > place })
+	s.places = s.places[n:]
+	return n
 }
 
 // readMissing reads the orders that the POS calls a success, that are due, that have no line, and whose file has come.
