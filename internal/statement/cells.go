@@ -34,7 +34,7 @@ type cells struct {
 
 	amountFen, feeFen int64 // of the row, for the totals
 
-	amounts *[1 << amountBits]decimal.Decimal // that were made before, by their last bits of fen
+	amounts *[1 << amountBits]madeAmount // that were made before, by their last bits of fen
 	days    [32]day                           // that were read before, by their number in the month
 
 	scratch []byte
@@ -285,16 +285,23 @@ func (c *cells) optionalAmount(col column) (d decimal.NullDecimal, fen int64) {
 // allocations and is never changed, so that rows may share one.
 const amountBits = 12
 
+// madeAmount is an amount beside its fen: to compare that with the decimal's own would be two more reads of memory far away.
+type madeAmount struct {
+	fen  int64
+	yuan decimal.Decimal
+	made bool
+}
+
 // yuan returns an amount of fen as yuan, of scale two.
 func (c *cells) yuan(fen int64) decimal.Decimal {
 	if c.amounts == nil {
-		c.amounts = new([1 << amountBits]decimal.Decimal)
+		c.amounts = new([1 << amountBits]madeAmount)
 	}
-	d := &c.amounts[fen&(1<<amountBits-1)]
-	if d.Exponent() != -2 || d.CoefficientInt64() != fen {
-		*d = yuan(fen)
+	a := &c.amounts[fen&(1<<amountBits-1)]
+	if !a.made || a.fen != fen {
+		*a = madeAmount{fen, yuan(fen), true}
 	}
-	return *d
+	return a.yuan
 }
 
 // currency reads a currency code; CNY where the row gives none.
