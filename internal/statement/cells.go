@@ -35,7 +35,7 @@ type cells struct {
 	amountFen, feeFen int64 // of the row, for the totals
 
 	amounts *[1 << amountBits]madeAmount // that were made before, by their last bits of fen
-	days    [32]day                           // that were read before, by their number in the month
+	days    [32]day                      // that were read before, by their number in the month
 
 	scratch []byte
 }
