@@ -209,6 +209,9 @@ func Paths(ctx context.Context, pool *pgxpool.Pool, paths []string, opt Options)
 		return report, err
 	}
 	tellKept(report.Files)
+	if err := l.partitions.Ahead(ctx); err != nil {
+		return report, err
+	}
 	report.touched = l.partitions.Used()
 	return report, nil
 }

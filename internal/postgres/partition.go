@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -26,46 +25,128 @@ type Partitions struct {
 	pool *pgxpool.Pool
 	mu   sync.Mutex
 	used map[string]bool
+	last map[string]recon.Date // by table, the latest month that rows went into
 }
 
 // NewPartitions returns a maker of partitions in pool's database.
 func NewPartitions(pool *pgxpool.Pool) *Partitions {
-	return &Partitions{pool: pool, used: map[string]bool{}}
+	return &Partitions{pool: pool, used: map[string]bool{}, last: map[string]recon.Date{}}
 }
 
 // Ensure makes the partition of table (pos_row or settlement_row) that holds date. It works on a connection of its
 // own: a partition made within a loader's transaction would lock the table until that file is loaded, while attaching
 // one does not disturb loaders (SHARE UPDATE EXCLUSIVE against their ROW EXCLUSIVE).
 func (p *Partitions) Ensure(ctx context.Context, table string, date recon.Date) error {
-	first := recon.NewDate(date.Year(), date.UTC().Month(), 1)
-	next := recon.DateFromUTC(first.UTC().AddDate(0, 1, 0))
-	name := fmt.Sprintf("%s_%s", table, first.UTC().Format("2006_01"))
+	month := MonthOf(date)
+	name := PartitionName(table, month)
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.used[name] {
 		return nil
 	}
-	err := pgx.BeginFunc(ctx, p.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, partitionLock); err != nil {
-			return err
-		}
-		var exists bool
-		if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, name).Scan(&exists); err != nil || exists {
-			return err
-		}
-		if _, err := tx.Exec(ctx, fmt.Sprintf(`CREATE TABLE %s (LIKE %s INCLUDING ALL)`, name, table)); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, fmt.Sprintf(`ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')`,
-			table, name, first.UTC().Format(time.DateOnly), next.UTC().Format(time.DateOnly)))
+	if err := p.make(ctx, table, month); err != nil {
 		return err
-	})
-	if err != nil {
-		return fmt.Errorf("make partition %s: %w", name, err)
 	}
 	p.used[name] = true
+	if month.After(p.last[table]) {
+		p.last[table] = month
+	}
 	return nil
+}
+
+// aheadMonths is how many months' partitions stand ready behind the latest that has rows: a load at the change of month
+// then finds its partition, and needs no DDL while others load.
+const aheadMonths = 2
+
+// Ahead makes the partitions of the months after those that rows went into.
+func (p *Partitions) Ahead(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for table, month := range p.last {
+		for range aheadMonths {
+			month = NextMonth(month)
+			if err := p.make(ctx, table, month); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (p *Partitions) make(ctx context.Context, table string, month recon.Date) error {
+	err := pgx.BeginFunc(ctx, p.pool, func(tx pgx.Tx) error {
+		if err := LockPartitions(ctx, tx); err != nil {
+			return err
+		}
+		return MakePartition(ctx, tx, table, month)
+	})
+	if err != nil {
+		return fmt.Errorf("make partition %s: %w", PartitionName(table, month), err)
+	}
+	return nil
+}
+
+// MonthOf returns the first day of a date's month.
+func MonthOf(date recon.Date) recon.Date { return recon.NewDate(date.Year(), date.UTC().Month(), 1) }
+
+// NextMonth returns the first day of the month after that of date.
+func NextMonth(date recon.Date) recon.Date {
+	return recon.DateFromUTC(MonthOf(date).UTC().AddDate(0, 1, 0))
+}
+
+// PartitionName is the name of the partition that holds a month of table.
+func PartitionName(table string, month recon.Date) string {
+	return table + "_" + month.UTC().Format("2006_01")
+}
+
+// MonthBounds is the bound of a month's partition, in SQL.
+func MonthBounds(month recon.Date) string {
+	return fmt.Sprintf("FOR VALUES FROM ('%s') TO ('%s')", MonthOf(month), NextMonth(month))
+}
+
+// LockPartitions keeps other programs from making, archiving or restoring partitions until tx ends.
+func LockPartitions(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, partitionLock)
+	return err
+}
+
+// MakePartition makes the partition of a month of table within tx, which must hold LockPartitions; one that exists stays.
+func MakePartition(ctx context.Context, tx pgx.Tx, table string, month recon.Date) error {
+	name := PartitionName(table, month)
+	var exists bool
+	if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, name).Scan(&exists); err != nil || exists {
+		return err
+	}
+	if _, err := tx.Exec(ctx, fmt.Sprintf(`CREATE TABLE %s (LIKE %s INCLUDING ALL)`, name, table)); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, fmt.Sprintf(`ALTER TABLE %s ATTACH PARTITION %s %s`, table, name, MonthBounds(month))); err != nil {
+		return err
+	}
+	// The planner takes an empty table of which it knows nothing for ten pages, without an index, and would rather read the whole
+	// history than look for single orders there.
+	_, err := tx.Exec(ctx, `ANALYZE `+name)
+	return err
+}
+
+// MakeIndexes makes the indexes that a partition of table lacks, and tells whether there were any.
+func MakeIndexes(ctx context.Context, tx pgx.Tx, table, partition string) (made bool, err error) {
+	for _, index := range indexes[table] {
+		name := partition + "_" + index.name
+		var exists bool
+		if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, name).Scan(&exists); err != nil {
+			return made, err
+		}
+		if exists {
+			continue
+		}
+		if _, err := tx.Exec(ctx, fmt.Sprintf(`CREATE INDEX %s ON %s %s`, name, partition, index.on)); err != nil {
+			return made, err
+		}
+		made = true
+	}
+	return made, nil
 }
 
 // indexes are made on every partition of a table, after the first load into it: building one from what is there, sorted,
@@ -102,21 +183,19 @@ func IndexPartitions(ctx context.Context, pool *pgxpool.Pool, touched []string) 
 			return err
 		}
 		for _, p := range partitions {
-			analyze := slices.Contains(touched, p.Name)
-			for _, index := range indexes[p.Table] {
-				name := p.Name + "_" + index.name
-				var exists bool
-				if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, name).Scan(&exists); err != nil {
-					return err
-				}
-				if exists {
-					continue
-				}
-				analyze = true
-				if _, err := tx.Exec(ctx, fmt.Sprintf(`CREATE INDEX %s ON %s %s`, name, p.Name, index.on)); err != nil {
-					return err
-				}
+			// One that was made ahead is indexed once it has rows.
+			var filled bool
+			if err := tx.QueryRow(ctx, `SELECT pg_relation_size($1::regclass) > 0`, p.Name).Scan(&filled); err != nil {
+				return err
 			}
+			if !filled {
+				continue
+			}
+			made, err := MakeIndexes(ctx, tx, p.Table, p.Name)
+			if err != nil {
+				return err
+			}
+			analyze := made || slices.Contains(touched, p.Name)
 			if analyze {
 				if _, err := tx.Exec(ctx, "ANALYZE "+p.Name); err != nil {
 					return err

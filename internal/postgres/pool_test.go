@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -303,5 +304,44 @@ func TestOpenNeedsUTF8(t *testing.T) {
 	}
 	if err == nil || !strings.Contains(err.Error(), "SQL_ASCII") || !strings.Contains(err.Error(), "ENCODING 'UTF8'") {
 		t.Errorf("%v", err)
+	}
+}
+
+// The months after the latest that has rows stand ready, without indexes until they have rows themselves.
+func TestPartitionsAhead(t *testing.T) {
+	t.Parallel()
+	pool := open(t)
+	partitions := postgres.NewPartitions(pool)
+	for _, date := range []recon.Date{recon.NewDate(2026, 11, 30), recon.NewDate(2026, 10, 2)} {
+		if err := partitions.Ensure(t.Context(), "pos_row", date); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := partitions.Ahead(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := pool.Exec(t.Context(), insert("pos_row", nil)); err != nil {
+		t.Fatal(err)
+	}
+	if err := postgres.IndexPartitions(t.Context(), pool, partitions.Used()); err != nil {
+		t.Fatal(err)
+	}
+	for sql, want := range map[string][]string{
+		`SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'pos_row'::regclass ORDER BY 1`: {"pos_row_2026_10", "pos_row_2026_11", "pos_row_2026_12", "pos_row_2027_01"},
+		`SELECT indexname::text FROM pg_indexes WHERE indexname LIKE 'pos_row%by_key' ORDER BY 1`:           {"pos_row_2026_11_by_key"},
+	} {
+		rows, err := pool.Query(t.Context(), sql)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", sql, got, want)
+		}
 	}
 }
