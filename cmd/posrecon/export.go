@@ -21,7 +21,7 @@ func newExport(a *app) *cobra.Command {
 		Use:   "export",
 		Short: "Write verdicts as CSV, XLSX or JSON lines",
 		Long: `Writes one row per order and per unexpected settlement; the same selection gives the same bytes. Without a range it is
-everything. An --as-of other than the last run's is computed for this export and not kept.`,
+everything but the dates that 'posrecon retention' has archived. An --as-of other than the last run's is computed for this export and not kept.`,
 		Example: "  posrecon export --scope flagged --output flagged.csv\n  posrecon export --cause frozen_account --lang zh --format xlsx --output frozen.xlsx",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -32,12 +32,13 @@ var mayImport = map[string][]string{
 	"internal/cases":            {"internal/recon"},
 	"internal/export":           {"internal/recon", "internal/classify"},
 	"internal/check":            {"internal/match", "internal/classify"},
+	"internal/retention":        {"internal/recon", "internal/postgres", "internal/match"},
 	"internal/schedule":         {},
 	"internal/simulate":         {"internal/recon", "internal/calendar"},
 	"internal/evaluate":         {"internal/recon", "internal/postgres", "internal/pipeline", "internal/simulate"},
 	"internal/testdb":           {"internal/postgres", "internal/postgres/private", "migrations"},
 	"internal/pipeline": {"internal/recon", "internal/calendar", "internal/config", "internal/postgres", "internal/profile", "internal/ingest",
-		"internal/match", "internal/classify", "internal/cases", "internal/export"},
+		"internal/match", "internal/classify", "internal/cases", "internal/export", "internal/retention"},
 }
 
 // The stages know the nouns, never the next stage; only cmd joins everything.

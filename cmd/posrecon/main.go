@@ -160,7 +160,7 @@ Without --database-url it runs a PostgreSQL of its own in the data directory.` +
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	a.addFlags(root.PersistentFlags())
 	root.AddCommand(
-		newRun(a), newIngest(a), newFormats(a), newReconcile(a), newExport(a), newCases(a), newIncidents(a), newCauses(a), newServe(a), newCheck(a), newMigrate(a),
+		newRun(a), newIngest(a), newFormats(a), newReconcile(a), newExport(a), newCases(a), newIncidents(a), newCauses(a), newServe(a), newCheck(a), newRetention(a), newMigrate(a),
 		newCalendar(a), newSimulate(a), newDemo(a),
 	)
 	for _, c := range root.Commands() {

@@ -38,6 +38,10 @@ const decided = `LATERAL (SELECT *
 			                          WHERE (d.order_key, d.episode) = (k.order_key, k.episode)
 			                         OFFSET 0)`
 
+// archived is the condition that the order of case k is in the archive: no run decides it any more, so its case rests as it is.
+const archived = `(EXISTS (SELECT FROM archive.pos_row AS a WHERE a.order_key = k.order_key)
+			                OR EXISTS (SELECT FROM archive.settlement_row AS a WHERE a.order_key = k.order_key))`
+
 // Changes counts what a run did to the cases.
 type Changes struct {
 	Opened   int64 `json:"opened"`
@@ -64,6 +68,7 @@ func Update(ctx context.Context, tx pgx.Tx, asOf time.Time) (Changes, error) {
 			      LEFT JOIN ` + decided + ` AS v ON true
 			     WHERE k.status <> 'closed'
 			       AND NOT COALESCE(x.needs_follow_up, false)
+			       AND (v.order_key IS NOT NULL OR NOT ` + archived + `)
 			), closed AS (
 			    UPDATE cases AS k
 			       SET status = 'closed', resolved_facts = ''

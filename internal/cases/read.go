@@ -51,9 +51,7 @@ type Case struct {
 
 const casesSQL = `
 	SELECT k.case_id, k.status, k.assignee,
-	       COALESCE(v.acquirer, ''), COALESCE(v.merchant_id, ''),
-	       COALESCE((SELECT order_id FROM pos_row AS r WHERE r.order_key = k.order_key AND r.type <> 'VOID' LIMIT 1),
-	                (SELECT order_id FROM settlement_row AS r WHERE r.order_key = k.order_key LIMIT 1), ''),
+	       COALESCE(v.acquirer, r.acquirer, ''), COALESCE(v.merchant_id, r.merchant_id, ''), COALESCE(r.order_id, ''),
 	       COALESCE(v.outcome, ''), COALESCE(x.cause, ''), COALESCE(x.sub_cause, ''),
 	       COALESCE(v.amount_owed, 0), COALESCE(v.amount_excess, 0), COALESCE(v.currency, ''),
 	       (SELECT at FROM case_event AS e WHERE e.case_id = k.case_id AND e.seq = 1),
@@ -62,6 +60,15 @@ const casesSQL = `
 	       COALESCE(x.features, ''), COALESCE(x.rates, ''), COALESCE((SELECT text FROM weights AS w WHERE w.version = x.weights), '')
 	  FROM cases AS k
 	  LEFT JOIN explanation AS x USING (order_key, episode)
+	  -- The first row that tells of it; of an archived order it is in the archive.
+	  LEFT JOIN LATERAL (SELECT acquirer, merchant_id, order_id FROM pos_row AS r WHERE r.order_key = k.order_key AND r.type <> 'VOID'
+	                      UNION ALL
+	                     SELECT acquirer, merchant_id, order_id FROM settlement_row AS r WHERE r.order_key = k.order_key
+	                      UNION ALL
+	                     SELECT acquirer, merchant_id, order_id FROM archive.pos_row AS r WHERE r.order_key = k.order_key AND r.type <> 'VOID'
+	                      UNION ALL
+	                     SELECT acquirer, merchant_id, order_id FROM archive.settlement_row AS r WHERE r.order_key = k.order_key
+	                      LIMIT 1) AS r ON true
 	  LEFT JOIN ` + decided + ` AS v ON true`
 
 func scanCase(row pgx.CollectableRow) (Case, error) {

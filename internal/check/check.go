@@ -46,21 +46,55 @@ const orderName = `COALESCE(
 
 func name(alias string) string { return fmt.Sprintf(orderName, alias) }
 
+// rowsOfFiles counts the rows of each file, live or archived; one file may have several counts.
+const (
+	rowsOfFiles = `
+			        SELECT file_id, count(*) AS rows FROM pos_row GROUP BY file_id
+			         UNION ALL
+			        SELECT file_id, count(*) FROM settlement_row GROUP BY file_id
+			         UNION ALL
+			        SELECT file_id, count(*) FROM payout_row GROUP BY file_id
+			         UNION ALL
+			        SELECT file_id, count(*) FROM bank_row GROUP BY file_id
+			         UNION ALL` + archivedRowsOfFiles
+	archivedRowsOfFiles = `
+			        SELECT file_id, count(*) AS rows FROM archive.pos_row GROUP BY file_id
+			         UNION ALL
+			        SELECT file_id, count(*) FROM archive.settlement_row GROUP BY file_id`
+)
+
 // stored are the invariants of what is stored, checked before anything is derived again.
 func stored() []invariant {
 	return []invariant{
 		{name: "every loaded file has as many rows as its entry says", sql: `
 			SELECT f.name || ' (file ' || f.file_id || ')', 'the register says ' || f.rows_loaded || ' rows, the tables hold ' || COALESCE(n.rows, 0)
 			  FROM file AS f
-			  LEFT JOIN (SELECT file_id, count(*) AS rows FROM pos_row GROUP BY file_id
-			              UNION ALL
-			             SELECT file_id, count(*) FROM settlement_row GROUP BY file_id
-			              UNION ALL
-			             SELECT file_id, count(*) FROM payout_row GROUP BY file_id
-			              UNION ALL
-			             SELECT file_id, count(*) FROM bank_row GROUP BY file_id) AS n USING (file_id)
+			  LEFT JOIN (SELECT file_id, sum(rows) AS rows FROM (` + rowsOfFiles + `) AS r GROUP BY file_id) AS n USING (file_id)
 			 WHERE f.rows_loaded <> COALESCE(n.rows, 0)
 			 ORDER BY f.file_id`},
+		{name: "every file has as many archived rows as its entry says", sql: `
+			SELECT f.name || ' (file ' || f.file_id || ')', 'the register says ' || f.rows_archived || ' archived rows, the archive holds ' || COALESCE(n.rows, 0)
+			  FROM file AS f
+			  LEFT JOIN (` + archivedRowsOfFiles + `) AS n USING (file_id)
+			 WHERE f.rows_archived <> COALESCE(n.rows, 0)
+			 ORDER BY f.file_id`},
+		// Rows of one order are at most 180 days apart; a file that no run has decided brings the rest back when one does.
+		{name: "no order is archived in part", sql: `
+			WITH archived AS (
+			    SELECT order_key, business_date FROM archive.pos_row
+			     UNION
+			    SELECT order_key, business_date FROM archive.settlement_row
+			), live AS (
+			    SELECT r.order_key, r.business_date FROM pos_row AS r JOIN file AS f USING (file_id) WHERE f.decided
+			     UNION
+			    SELECT r.order_key, r.business_date FROM settlement_row AS r JOIN file AS f USING (file_id) WHERE f.decided
+			)
+			SELECT DISTINCT order_key::text, 'has rows of ' || a.business_date || ' in the archive, and live ones of ' || l.business_date
+			  FROM archived AS a
+			  JOIN live AS l USING (order_key)
+			 WHERE l.business_date < (SELECT max(business_date) FROM archived) + 180
+			   AND abs(l.business_date - a.business_date) <= 180
+			 ORDER BY 1, 2`},
 		{name: "every rejected line is kept", sql: `
 			SELECT f.name || ' (file ' || f.file_id || ')', 'the register says ' || f.rows_rejected || ' rejected lines, ' || COALESCE(n.lines, 0) || ' are kept'
 			  FROM file AS f
@@ -69,13 +103,7 @@ func stored() []invariant {
 			 ORDER BY f.file_id`},
 		{name: "every row is of a loaded file", sql: `
 			SELECT 'file ' || n.file_id, n.rows || ' rows of a file that the register does not have as loaded'
-			  FROM (SELECT file_id, count(*) AS rows FROM pos_row GROUP BY file_id
-			         UNION ALL
-			        SELECT file_id, count(*) FROM settlement_row GROUP BY file_id
-			         UNION ALL
-			        SELECT file_id, count(*) FROM payout_row GROUP BY file_id
-			         UNION ALL
-			        SELECT file_id, count(*) FROM bank_row GROUP BY file_id) AS n
+			  FROM (` + rowsOfFiles + `) AS n
 			 WHERE NOT EXISTS (SELECT FROM file AS f WHERE f.file_id = n.file_id AND f.state = 'loaded')
 			 ORDER BY n.file_id`},
 		{name: "every row's key is that of the order it names", sql: `
@@ -84,11 +112,15 @@ func stored() []invariant {
 			           CASE type WHEN 'VOID' THEN 'SALE' ELSE type END AS type,
 			           CASE type WHEN 'VOID' THEN COALESCE(original_order_id, order_id) ELSE order_id END AS order_id,
 			           CASE type WHEN 'REFUND' THEN COALESCE('R' || refund_id, 'A' || amount) ELSE '' END AS part
-			      FROM pos_row
+			      FROM (SELECT order_key, acquirer, merchant_id, file_id, line, type, order_id, refund_id, original_order_id, amount FROM pos_row
+			             UNION ALL
+			            SELECT order_key, acquirer, merchant_id, file_id, line, type, order_id, refund_id, original_order_id, amount FROM archive.pos_row) AS p
 			     UNION ALL
 			    SELECT order_key, acquirer, merchant_id, file_id, line, type, order_id,
 			           CASE type WHEN 'REFUND' THEN COALESCE('R' || refund_id, 'A' || amount) ELSE '' END
-			      FROM settlement_row
+			      FROM (SELECT order_key, acquirer, merchant_id, file_id, line, type, order_id, refund_id, amount FROM settlement_row
+			             UNION ALL
+			            SELECT order_key, acquirer, merchant_id, file_id, line, type, order_id, refund_id, amount FROM archive.settlement_row) AS s
 			)
 			SELECT concat_ws('/', acquirer, merchant_id, type, order_id), 'file ' || file_id || ' line ' || line || ' is stored under the key of another order'
 			  FROM told
@@ -172,6 +204,9 @@ func stored() []invariant {
 			  LEFT JOIN explanation AS x USING (order_key, episode)
 			 WHERE k.status <> 'closed'
 			   AND NOT COALESCE(x.needs_follow_up, false)
+			   -- The case of an archived order rests as it is.
+			   AND NOT EXISTS (SELECT FROM archive.pos_row AS a WHERE a.order_key = k.order_key)
+			   AND NOT EXISTS (SELECT FROM archive.settlement_row AS a WHERE a.order_key = k.order_key)
 			   AND NOT EXISTS (SELECT FROM case_event AS e WHERE e.case_id = k.case_id AND e.kind = 'reopened' AND e.actor <> 'posrecon')`},
 		{name: "every case has a history that begins with its opening and has no gaps", sql: `
 			SELECT k.case_id, 'its history begins with ' || COALESCE(min(e.kind) FILTER (WHERE e.seq = 1), 'nothing') || ' and has ' || count(e.seq) || ' events up to number ' || COALESCE(max(e.seq), 0)
@@ -216,6 +251,11 @@ func stored() []invariant {
 	}
 }
 
+// notArchivedSince keeps from comparing what was explained with orders beside it that have been archived since: the next run
+// explains it without them.
+const notArchivedSince = `
+			   AND NOT EXISTS (SELECT FROM archive.month WHERE archived_at > (SELECT max(completed_at) FROM run))`
+
 // derived compares the stored verdicts and explanations with those that Decide and Explain derived again. Keys of files
 // that no run has decided yet are left out: nothing can be stored of them.
 func derived() []invariant {
@@ -257,14 +297,14 @@ func derived() []invariant {
 			          FROM stored_explanation AS x
 			          FULL JOIN explanation AS y USING (order_key, episode)
 			         WHERE x IS DISTINCT FROM y) AS b
-			 WHERE NOT EXISTS (SELECT FROM undecided)`},
+			 WHERE NOT EXISTS (SELECT FROM undecided)` + notArchivedSince},
 		{name: "stored incidents are what the explanations say", sql: `
 			SELECT COALESCE(x.incident_id, y.incident_id), 'stored ' || COALESCE(x.status, 'nowhere') || ' with ' || COALESCE(x.orders, 0)
 			       || ' orders, derived ' || COALESCE(y.status, 'nowhere') || ' with ' || COALESCE(y.orders, 0)
 			  FROM stored_incident AS x
 			  FULL JOIN incident AS y USING (incident_id, as_of)
 			 WHERE x IS DISTINCT FROM y
-			   AND NOT EXISTS (SELECT FROM undecided)`},
+			   AND NOT EXISTS (SELECT FROM undecided)` + notArchivedSince},
 		{name: "what several rows of a key say together is what the facts say", sql: `
 			SELECT ` + name("b") + `, b.what || ' differs from what is derived'
 			  FROM (SELECT order_key, episode, 'the merged POS row' AS what

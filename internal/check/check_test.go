@@ -103,6 +103,8 @@ func line(id string) string {
 
 const (
 	rowCounts    = "every loaded file has as many rows as its entry says"
+	archiveCount = "every file has as many archived rows as its entry says"
+	archiveWhole = "no order is archived in part"
 	rejectsKept  = "every rejected line is kept"
 	rowsOfLoaded = "every row is of a loaded file"
 	keys         = "every row's key is that of the order it names"
@@ -131,6 +133,12 @@ type corruption struct {
 var corruptions = []corruption{
 	{"the register counts a row too many", []string{`UPDATE file SET rows_read = rows_read + 1, rows_loaded = rows_loaded + 1 WHERE name = 'settlement-20261105.csv'`},
 		rowCounts, "settlement-20261105.csv (file ", "the register says 2 rows, the tables hold 1"},
+	{"the register counts an archived row", []string{`UPDATE file SET rows_archived = 1 WHERE name = 'settlement-20261105.csv'`},
+		archiveCount, "settlement-20261105.csv (file ", "the register says 1 archived rows, the archive holds 0"},
+	{"a row of a live order is in the archive", []string{
+		`CREATE TABLE archive.pos_row_2026_11 PARTITION OF archive.pos_row FOR VALUES FROM ('2026-11-01') TO ('2026-12-01')`,
+		`INSERT INTO archive.pos_row SELECT * FROM pos_row WHERE order_id = 'C01'`},
+		archiveWhole, "-", "has rows of 2026-11-02 in the archive, and live ones of 2026-11-02"},
 	{"a row is gone", []string{`DELETE FROM pos_row WHERE order_id = 'C01'`},
 		rowCounts, "pos-20261102.csv (file ", "the register says 32 rows, the tables hold 31"},
 	{"a payout is gone", []string{`DELETE FROM payout_row WHERE payout_id = 'PA1'`},

@@ -749,6 +749,10 @@ func readExpected(ctx context.Context, tx pgx.Tx, sql string, args ...any) (list
 	return list, err
 }
 
+// wholeSince is the last settle date of which lines are archived: of that day and of those before it, sums over the live
+// lines are not what was settled.
+const wholeSince = `(SELECT COALESCE(max(last_settle_date), '-infinity') FROM archive.month)`
+
 // BankTies returns what the account statements say of the payouts, and of the days' nets of acquirers that report none: all
 // that is not simply credited, in the order of date, acquirer and payout, and how many are. It reads
 // payout_state, so it must follow Decide.
@@ -769,6 +773,7 @@ func BankTies(ctx context.Context, tx pgx.Tx, rules Rules) (open []BankTie, cred
 		     WHERE r.status = 'SETTLED'
 		       AND r.payout_id IS NULL
 		       AND r.settle_date >= $1
+		       AND r.settle_date > `+wholeSince+`
 		       AND NOT EXISTS (SELECT FROM settlement_merged AS m WHERE m.order_key = r.order_key)
 		     UNION ALL
 		    SELECT s.acquirer, r.merchant_id, s.currency, r.settle_date, s.type, COALESCE(s.net_amount, s.amount - COALESCE(s.fee, 0))
@@ -777,6 +782,7 @@ func BankTies(ctx context.Context, tx pgx.Tx, rules Rules) (open []BankTie, cred
 		     WHERE s.status = 'SETTLED'
 		       AND s.payout_id IS NULL
 		       AND r.settle_date >= $1
+		       AND r.settle_date > `+wholeSince+`
 		)
 		SELECT acquirer, '', merchant_id, currency, settle_date, sum(CASE type WHEN 'REFUND' THEN -net ELSE net END), false
 		  FROM line

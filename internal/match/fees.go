@@ -67,6 +67,7 @@ func FeeDifferences(ctx context.Context, tx pgx.Tx, rules Rules, onlyNew bool) (
 			     WHERE r.acquirer = $1
 			       AND r.status = 'SETTLED'
 			       AND (NOT $5 OR NOT f.decided)
+			       AND (NOT $6 OR r.settle_date > `+wholeSince+`)
 			       AND NOT EXISTS (SELECT FROM settlement_merged AS m WHERE m.order_key = r.order_key)
 			     UNION ALL
 			    SELECT r.merchant_id, r.settle_date, s.currency, s.type, s.amount, s.fee, s.net_amount
@@ -76,6 +77,7 @@ func FeeDifferences(ctx context.Context, tx pgx.Tx, rules Rules, onlyNew bool) (
 			     WHERE s.acquirer = $1
 			       AND s.status = 'SETTLED'
 			       AND (NOT $5 OR NOT f.decided)
+			       AND (NOT $6 OR r.settle_date > `+wholeSince+`)
 			), line AS (
 			    SELECT s.merchant_id, s.settle_date, s.currency,
 			           CASE s.type WHEN 'REFUND' THEN -1 ELSE 1 END AS sign,

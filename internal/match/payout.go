@@ -25,7 +25,8 @@ type PayoutDifference struct {
 // PayoutDifferences returns the payouts that do not tie with their lines, in the order of their ids: amount = Σ signed
 // net of the standing SETTLED lines + difference. A line without a net amount counts with its amount less its fee. The
 // lines of a payout that was re-issued count for the newest of its chain. Acquirers whose lines never name a payout
-// are left out: there is nothing to tie. With onlyNew, only payouts that undecided files tell of, or whose lines they
+// are left out: there is nothing to tie. So are payouts that have lines in the archive, which were tied while those were here.
+// With onlyNew, only payouts that undecided files tell of, or whose lines they
 // bring, are looked at. It reads what Decide
 // leaves behind, so it must follow it.
 func PayoutDifferences(ctx context.Context, tx pgx.Tx, onlyNew bool) ([]PayoutDifference, error) {
@@ -54,6 +55,12 @@ func PayoutDifferences(ctx context.Context, tx pgx.Tx, onlyNew bool) ([]PayoutDi
 		 SELECT DISTINCT y.acquirer, y.last_id, y.payout_id
 		   FROM payout_state AS y
 		   JOIN (` + touched + `) AS t ON t.acquirer = y.acquirer AND t.last_id = y.last_id`,
+		`DELETE FROM tied_payout AS t
+		  USING (SELECT p.acquirer, p.last_id
+		           FROM tied_payout AS p
+		          WHERE EXISTS (SELECT FROM archive.plain_match AS a WHERE a.acquirer = p.acquirer AND a.payout_id = p.payout_id)
+		             OR EXISTS (SELECT FROM archive.verdict AS a WHERE a.acquirer = p.acquirer AND a.payout_id = p.payout_id)) AS gone
+		  WHERE (gone.acquirer, gone.last_id) = (t.acquirer, t.last_id)`,
 		`ANALYZE tied_payout`,
 		`CREATE TEMP TABLE tied_verdict ON COMMIT DROP AS
 		 SELECT COALESCE(settle_key, order_key) AS order_key, settle_file_id AS file_id, settle_line AS line

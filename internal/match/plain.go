@@ -148,9 +148,9 @@ func (d *decision) matchPlainly(ctx context.Context) error {
 func (d *decision) findRepeated(ctx context.Context) error {
 	var orders, joined, linesWithOrder, joinedLines int64
 	if err := d.tx.QueryRow(ctx, `
-		SELECT (SELECT COALESCE(sum(rows_loaded), 0) FROM file WHERE file_id = ANY (`+integers(d.fresh.pos)+`)),
+		SELECT (SELECT COALESCE(sum(rows_loaded - rows_archived), 0) FROM file WHERE file_id = ANY (`+integers(d.fresh.pos)+`)),
 		       (SELECT COALESCE(sum(orders), 0) FROM plain_now),
-		       (SELECT COALESCE(sum(rows_loaded), 0) FROM file WHERE file_id = ANY (`+integers(d.fresh.lines)+`)) - (SELECT count(*) FROM without_order),
+		       (SELECT COALESCE(sum(rows_loaded - rows_archived), 0) FROM file WHERE file_id = ANY (`+integers(d.fresh.lines)+`)) - (SELECT count(*) FROM without_order),
 		       (SELECT COALESCE(sum(lines), 0) FROM plain_now)`).Scan(&orders, &joined, &linesWithOrder, &joinedLines); err != nil {
 		return err
 	}
@@ -260,12 +260,23 @@ func (d *decision) findKnown(ctx context.Context) error {
 	)
 }
 
+// PlainLedger selects what plain matches that meet a condition on view plain, as p, come to: what follows on sign in the columns
+// of plain_match, with sign before it.
+func PlainLedger(sign int, where string) string {
+	return `SELECT p.acquirer, p.merchant_id, p.channel, p.type, p.currency, p.business_date, p.due_date, p.settle_date, p.settle_file_id, p.payout_id,
+		        ` + strconv.Itoa(sign) + `, ` + plainSums("p", "p") + `
+		   FROM plain AS p
+		  WHERE ` + where + `
+		  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10`
+}
+
 // takeBack takes out of plain_match what is decided again, or everything, and lets the fresh files count.
 func (d *decision) takeBack(ctx context.Context) error {
 	if d.all {
 		if err := d.run(ctx,
 			`DELETE FROM plain_match`,
-			`DELETE FROM due_day`,
+			// What is archived keeps the due dates that it was decided by.
+			`DELETE FROM due_day WHERE business_date >= COALESCE((SELECT max(month) + interval '1 month' FROM archive.month), '-infinity')`,
 			`DELETE FROM verdict`,
 			`DELETE FROM pos_merged`,
 			`DELETE FROM settlement_merged`,

@@ -29,6 +29,7 @@ import (
 	"github.com/posrecon/posrecon/internal/postgres"
 	"github.com/posrecon/posrecon/internal/profile"
 	"github.com/posrecon/posrecon/internal/recon"
+	"github.com/posrecon/posrecon/internal/retention"
 )
 
 // Job runs the stages on one database.
@@ -232,6 +233,8 @@ func (j *Job) nothingNew(ctx context.Context, tx pgx.Tx, opt Options) (same bool
 	}
 	err = tx.QueryRow(ctx, `
 		SELECT COALESCE((SELECT as_of = $1 AND rules = $2
+		                    -- What is explained is explained with what is beside it.
+		                    AND NOT EXISTS (SELECT FROM archive.month WHERE archived_at > completed_at)
 		                   FROM run
 		                  ORDER BY run_id DESC
 		                  LIMIT 1), false)
@@ -278,6 +281,9 @@ func (j *Job) tellAgain(ctx context.Context, tx pgx.Tx, opt Options, report *Rep
 
 // decide computes verdicts, explanations and cases within tx, and the totals over the asked range.
 func (j *Job) decide(ctx context.Context, tx pgx.Tx, scope match.Scope, asOf time.Time, report *Report) error {
+	if err := retention.Thaw(ctx, tx); err != nil {
+		return err
+	}
 	rules := match.Rules{AsOf: asOf, Zone: j.Config.Zone, Calendar: j.Calendar, Acquirers: j.Config.Acquirers}
 	result, err := match.Decide(ctx, tx, scope, rules)
 	if err != nil {

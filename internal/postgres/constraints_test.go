@@ -58,6 +58,7 @@ var possible = []struct {
 	{"known_place", columns{"path": `'/inbox/a.csv'`, "part": `0`, "size_bytes": `1`, "modified_ns": `1`, "changed_ns": `1`, "inode": `1`, "read_by": `'r'`,
 		"document": `''`, "document_bytes": `1`, "sha256": `'` + strings.Repeat("a", 64) + `'`, "format": `'canonical'`, "format_version": `''`,
 		"kind": `'pos_log'`, "acquirer": `''`, "sends_totals": `false`}},
+	{"archive.month", columns{"month": `'2025-09-01'`, "last_settle_date": `'2025-10-02'`}},
 	{"weights", columns{"version": `'abc'`, "text": `'t'`}},
 	{"explanation", columns{"order_key": `'00000000-0000-0000-0000-000000000001'`, "episode": `0`, "cause": `'delay'`, "sub_cause": `'file_late'`, "confidence": `0.5`,
 		"certainty": `'low'`, "evidence": `'[]'`, "counter_evidence": `'[]'`, "action": `'wait'`, "needs_follow_up": `true`}},
@@ -119,6 +120,7 @@ var impossible = []struct {
 	{"file_not_loaded_says_why", "file", []columns{{"sha256": anotherSHA, "state": `'held'`}, {"sha256": anotherSHA, "state": `'refused'`}}},
 	{"file_loaded_is_dated", "file", []columns{{"sha256": anotherSHA, "file_date": `NULL`}, {"sha256": anotherSHA, "kind": `''`}}},
 	{"file_counts_its_rows", "file", []columns{{"sha256": anotherSHA, "rows_read": `4`}, {"sha256": anotherSHA, "rows_rejected": `0`}}},
+	{"file_archives_what_it_loaded", "file", []columns{{"sha256": anotherSHA, "rows_archived": `3`}, {"sha256": anotherSHA, "rows_archived": `-1`}}},
 	{"file_does_not_replace_itself", "file", []columns{{"sha256": anotherSHA, "file_id": `7`, "replaced_by": `7`}}},
 	{"rejected_line_once", "rejected_line", []columns{{}}},
 	{"rejected_line_of_file", "rejected_line", []columns{{"file_id": `4711`}}},
@@ -170,6 +172,8 @@ var impossible = []struct {
 	{"label_amount_is_unsigned", "label", []columns{{"source": `'implied'`, "amount": `-1.00`}}},
 	{"known_place_once", "known_place", []columns{{}}},
 	{"known_place_sha256_is_hex", "known_place", []columns{{"part": `1`, "sha256": `''`}, {"part": `2`, "sha256": `upper(` + anotherSHA + `)`}}},
+	{"month_once", "archive.month", []columns{{}}},
+	{"month_is_its_first_day", "archive.month", []columns{{"month": `'2025-09-30'`}}},
 	{"weights_once", "weights", []columns{{}}},
 	{"explanation_once", "explanation", []columns{{}}},
 	{"explanation_cause_is_known", "explanation", []columns{{"order_key": anotherKey, "cause": `'weather'`}}},
@@ -209,7 +213,7 @@ func TestConstraints(t *testing.T) {
 		SELECT DISTINCT conname::text COLLATE "C"
 		  FROM pg_constraint AS c
 		  JOIN pg_class AS r ON r.oid = conrelid AND NOT r.relispartition
-		 WHERE r.relnamespace = 'public'::regnamespace
+		 WHERE r.relnamespace IN ('public'::regnamespace, 'archive'::regnamespace)
 		   AND r.relname <> 'schema_migrations'
 		   AND contype <> 'n' -- NOT NULL has a name from PostgreSQL 18 on
 		 ORDER BY 1`)

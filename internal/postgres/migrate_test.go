@@ -69,9 +69,9 @@ func schema(t *testing.T, conn *pgx.Conn) []string {
 	t.Helper()
 	rows, err := conn.Query(context.Background(), `
 		WITH ours AS (
-		    SELECT oid, relname, relkind
+		    SELECT oid, concat(NULLIF(relnamespace::regnamespace::text || '.', 'public.'), relname) AS relname, relkind
 		      FROM pg_class
-		     WHERE relnamespace = 'public'::regnamespace
+		     WHERE relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('public', 'archive'))
 		       AND relname NOT LIKE 'schema_migrations%'
 		)
 		SELECT format('%s %s: column %s %s%s%s %s', relkind, relname, attname, format_type(atttypid, atttypmod),
