@@ -163,6 +163,15 @@ func IndexPartitions(ctx context.Context, pool *pgxpool.Pool, touched []string) 
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, indexLock); err != nil {
 			return err
 		}
+		// Keys are hashes: to compress the pages of their index on the way into the log takes a third of the time and saves nothing.
+		// Only a superuser may say so, as the private server's user is.
+		if _, err := tx.Exec(ctx, `
+			SELECT set_config('wal_compression', 'off', true)
+			  FROM pg_roles
+			 WHERE rolname = current_user
+			   AND rolsuper`); err != nil {
+			return err
+		}
 		// Which files and dates a partition holds shows in a few thousand rows as well as in thirty thousand.
 		if _, err := tx.Exec(ctx, `SET LOCAL default_statistics_target = 20`); err != nil {
 			return err
