@@ -3,7 +3,6 @@ package export
 import (
 	"bytes"
 	"cmp"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -205,8 +204,35 @@ func (v *View) addBool(b, value []byte) []byte {
 	return append(b, v.word(strconv.FormatBool(string(value) == string(yes)))...)
 }
 
-// statusWord finds the contract's statuses within a sentence: a clerk reads 已结算, not SETTLED.
-var statusWord = regexp.MustCompile(`\b(SUCCESS|FAILED|CLOSED|REVERSED|PENDING|UNKNOWN|SETTLED|HELD|REJECTED|RETURNED|PAID|PROCESSING)\b`)
+// statusWords are the contract's statuses that stand within a sentence: a clerk reads 已结算, not SETTLED.
+var statusWords = map[string]bool{
+	"SUCCESS": true, "FAILED": true, "CLOSED": true, "REVERSED": true, "PENDING": true, "UNKNOWN": true,
+	"SETTLED": true, "HELD": true, "REJECTED": true, "RETURNED": true, "PAID": true, "PROCESSING": true,
+}
+
+func isWordByte(c byte) bool {
+	return 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_'
+}
+
+// addChinese appends a Chinese sentence, in which statuses stand as the contract writes them.
+func addChinese(b []byte, text string) []byte {
+	text = strings.ReplaceAll(text, " (void)", "（撤单）")
+	for len(text) > 0 {
+		n := 0
+		for n < len(text) && !isWordByte(text[n]) {
+			n++
+		}
+		b, text = append(b, text[:n]...), text[n:]
+		for n = 0; n < len(text) && isWordByte(text[n]); n++ {
+		}
+		word := text[:n]
+		if statusWords[word] {
+			word = words[word]
+		}
+		b, text = append(b, word...), text[n:]
+	}
+	return b
+}
 
 // sourceWords are the sources of evidence that are no file and line.
 var sourceWords = map[string]string{
@@ -230,12 +256,12 @@ func (v *View) addSentences(b []byte, list []classify.Evidence) []byte {
 		if i > 0 {
 			b = append(b, " | "...)
 		}
-		text, source := e.EN, e.Source
+		source := e.Source
 		if v.Lang == Chinese {
-			text = strings.ReplaceAll(statusWord.ReplaceAllStringFunc(e.ZH, v.word), " (void)", "（撤单）")
-			source = ChineseSource(source)
+			b, source = addChinese(b, e.ZH), ChineseSource(source)
+		} else {
+			b = append(b, e.EN...)
 		}
-		b = append(b, text...)
 		if source != "" {
 			b = append(append(append(b, " ["...), source...), ']')
 		}

@@ -2,14 +2,15 @@ package export
 
 import (
 	"bufio"
+	"bytes"
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/xuri/excelize/v2"
@@ -91,29 +92,42 @@ func writeCSV(w io.Writer, view *View, rows rows) (int64, error) {
 // special are the bytes for which a cell is put into quotes.
 var special = [256]bool{',': true, '"': true, '\r': true, '\n': true}
 
-// quote makes a cell of a CSV of the text that begins in line at from: guarded, and as encoding/csv quotes it. Nearly no cell
-// needs either.
+// quote makes a cell of a CSV of the text that begins in line at from: guarded, and in quotes where encoding/csv puts them,
+// which would take an allocation for each cell. Nearly no cell needs either.
 func quote(line []byte, from int) []byte {
 	if guarded(line[from:]) {
 		line = slices.Insert(line, from, '\'')
 	}
-	cell := line[from:]
-	quoted := cell[0] <= ' ' || cell[0] == '\\' || cell[0] >= utf8.RuneSelf // looked at closer below
-	for _, c := range cell {
-		if special[c] {
-			quoted = true
-			break
-		}
-	}
-	if !quoted {
+	if !needsQuotes(line[from:]) {
 		return line
 	}
-	var b strings.Builder
-	out := csv.NewWriter(&b)
-	out.UseCRLF = true
-	_ = out.Write([]string{string(cell), ""}) // a strings.Builder never fails
-	out.Flush()
-	return append(line[:from], strings.TrimSuffix(b.String(), ",\r\n")...)
+	cell := bytes.Clone(line[from:])
+	line = append(line[:from], '"')
+	for _, c := range cell {
+		switch c {
+		case '"':
+			line = append(line, `""`...)
+		case '\n':
+			line = append(line, "\r\n"...)
+		case '\r': // a line's end is written by its line feed
+		default:
+			line = append(line, c)
+		}
+	}
+	return append(line, '"')
+}
+
+func needsQuotes(cell []byte) bool {
+	for _, c := range cell {
+		if special[c] {
+			return true
+		}
+	}
+	if c := cell[0]; c > ' ' && c < utf8.RuneSelf {
+		return c == '\\' && string(cell) == `\.` // PostgreSQL's end of data
+	}
+	first, _ := utf8.DecodeRune(cell)
+	return unicode.IsSpace(first)
 }
 
 // writeJSONL writes one JSON object a row, keys in column order. Amounts are strings with two places, so that no
