@@ -12,8 +12,6 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/xuri/excelize/v2"
 )
 
 // Format is how an export is written.
@@ -172,101 +170,4 @@ func appendJSON(line, text []byte) ([]byte, error) {
 		}
 	}
 	return append(append(append(line, '"'), text...), '"'), nil
-}
-
-// sheetRows is how many rows go on one sheet: Excel's own limit is 1,048,576, and what people can still work with is
-// a fifth of it.
-const sheetRows = 200_000
-
-// exactDigits is how long an amount is that a spreadsheet keeps to the fen: a sign, thirteen digits, the point and two more.
-const exactDigits = 17
-
-// writeXLSX writes sheets of at most sheetRows rows. Text is written as string cells, so identifiers keep every digit
-// and nothing is a formula; amounts are numbers. The stream writer spills to a temporary file, not to memory.
-func writeXLSX(w io.Writer, view *View, rows rows) (n int64, err error) {
-	book := excelize.NewFile()
-	defer func() {
-		if cerr := book.Close(); err == nil && cerr != nil {
-			err = fmt.Errorf("write the export: %w", cerr)
-		}
-	}()
-	amount, err := book.NewStyle(&excelize.Style{NumFmt: 4}) // #,##0.00
-	if err != nil {
-		return 0, fmt.Errorf("write the export: %w", err)
-	}
-	var sheet *excelize.StreamWriter
-	sheets := 0
-	begin := func() error {
-		sheets++
-		name := "Sheet" + strconv.Itoa(sheets)
-		if sheets > 1 {
-			if _, err := book.NewSheet(name); err != nil {
-				return err
-			}
-		}
-		var err error
-		if sheet, err = book.NewStreamWriter(name); err != nil {
-			return err
-		}
-		if err := sheet.SetPanes(&excelize.Panes{Freeze: true, XSplit: 2, YSplit: 1, TopLeftCell: "C2", ActivePane: "bottomRight"}); err != nil {
-			return err
-		}
-		header := make([]any, len(columns))
-		for i := range columns {
-			header[i] = columns[i].header(view)
-		}
-		return sheet.SetRow("A1", header)
-	}
-	if err := begin(); err != nil {
-		return 0, fmt.Errorf("write the export: %w", err)
-	}
-	cells := make([]any, len(columns))
-	var text []byte
-	err = rows(func(r *row) error {
-		if n > 0 && n%sheetRows == 0 {
-			if err := sheet.Flush(); err != nil {
-				return fmt.Errorf("write the export: %w", err)
-			}
-			if err := begin(); err != nil {
-				return fmt.Errorf("write the export: %w", err)
-			}
-		}
-		for i := range columns {
-			text = columns[i].add(text[:0], view, r)
-			value := string(text)
-			cells[i] = value
-			// A spreadsheet's numbers are binary floating point whatever is written; fen survive up to 10^13 yuan, and what is
-			// larger stays text.
-			if columns[i].number && value != "" && len(value) <= exactDigits {
-				number, err := strconv.ParseFloat(value, 64)
-				if err != nil {
-					return fmt.Errorf("column %s: %w", columns[i].name, err)
-				}
-				cell := excelize.Cell{Value: number}
-				if _, err := strconv.Atoi(value); err != nil {
-					cell.StyleID = amount
-				}
-				cells[i] = cell
-			}
-		}
-		at, err := excelize.CoordinatesToCellName(1, int(n%sheetRows)+2)
-		if err != nil {
-			return err
-		}
-		n++
-		if err := sheet.SetRow(at, cells); err != nil {
-			return fmt.Errorf("write the export: %w", err)
-		}
-		return nil
-	})
-	if err != nil {
-		return n, err
-	}
-	if err := sheet.Flush(); err != nil {
-		return n, fmt.Errorf("write the export: %w", err)
-	}
-	if err := book.Write(w); err != nil {
-		return n, fmt.Errorf("write the export: %w", err)
-	}
-	return n, nil
 }
