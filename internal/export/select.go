@@ -275,7 +275,7 @@ func each(ctx context.Context, q querier, sel Selection, do func(*row) error) er
 	if err != nil {
 		return fmt.Errorf("select rows to export: %w", err)
 	}
-	defer tx.Rollback(ctx) //nolint:errcheck // it has written nothing
+	defer tx.Rollback(ctx) // it has written nothing
 	way, err := wayTo(ctx, tx, sel)
 	if err != nil {
 		return fmt.Errorf("select rows to export: %w", err)
