@@ -1,8 +1,8 @@
 package export
 
 import (
+	"bytes"
 	"cmp"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -35,96 +35,113 @@ type View struct {
 type column struct {
 	name, zh string
 	number   bool
-	value    func(v *View, r *row) string
+	// add appends the row's value, and nothing where it is absent.
+	add func(b []byte, v *View, r *row) []byte
 }
 
-func money(d decimal.NullDecimal) string {
-	if !d.Valid {
-		return ""
+// addMoney appends an amount with two places.
+func addMoney(b []byte, a amount) []byte {
+	if a == nil {
+		return b
 	}
-	return d.Decimal.StringFixed(2)
+	if point := len(a) - 3; point > 0 && a[point] == '.' && !(a[0] == '-' && a.isZero()) {
+		return append(b, a...)
+	}
+	d, err := decimal.NewFromString(string(a))
+	if err != nil {
+		return append(b, a...) // NaN, which no column of ours may hold
+	}
+	return append(b, d.StringFixed(2)...)
 }
 
-func date(t *time.Time) string {
-	if t == nil {
-		return ""
+// addDifference appends what is settled less what was sold, where both are known.
+func addDifference(b []byte, sold, settled amount) []byte {
+	switch {
+	case sold == nil || settled == nil:
+		return b
+	case bytes.Equal(sold, settled):
+		return append(b, zero...)
 	}
-	return t.Format(time.DateOnly)
+	s, err := decimal.NewFromString(string(sold))
+	if err != nil {
+		return b
+	}
+	l, err := decimal.NewFromString(string(settled))
+	if err != nil {
+		return b
+	}
+	return append(b, l.Sub(s).StringFixed(2)...)
 }
 
-func lineNo(n *int32) string {
-	if n == nil {
-		return ""
+// addDate appends a day as 2026-11-03.
+func addDate(b []byte, d day) []byte {
+	if !d.valid {
+		return b
 	}
-	return strconv.Itoa(int(*n))
+	return d.AppendFormat(b, time.DateOnly)
 }
 
 // columns are the contract's, in its order.
 var columns = []column{
-	{"business_date", "账期", false, func(_ *View, r *row) string { return r.businessDate.Format(time.DateOnly) }},
-	{"order_id", "商户订单号", false, func(_ *View, r *row) string { return r.orderID }},
-	{"refund_id", "退款单号", false, func(_ *View, r *row) string { return r.refundID }},
-	{"original_order_id", "原订单号", false, func(_ *View, r *row) string { return r.originalOrderID }},
-	{"acquirer", "收单机构", false, func(_ *View, r *row) string { return r.acquirer }},
-	{"merchant_id", "商户号", false, func(_ *View, r *row) string { return r.merchantID }},
-	{"store_id", "门店", false, func(_ *View, r *row) string { return r.storeID }},
-	{"terminal_id", "终端号", false, func(_ *View, r *row) string { return r.terminalID }},
-	{"channel", "渠道", false, func(v *View, r *row) string { return v.word(r.channel) }},
-	{"channel_txn_id", "渠道交易号", false, func(_ *View, r *row) string { return r.channelTxnID }},
-	{"ref_no", "参考号", false, func(_ *View, r *row) string { return r.refNo }},
-	{"type", "交易类型", false, func(v *View, r *row) string { return v.word(r.typ) }},
-	{"txn_time", "交易时间", false, func(v *View, r *row) string {
-		if r.txnTime == nil {
-			return ""
+	{"business_date", "账期", false, func(b []byte, _ *View, r *row) []byte { return addDate(b, r.businessDate) }},
+	{"order_id", "商户订单号", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.orderID...) }},
+	{"refund_id", "退款单号", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.refundID...) }},
+	{"original_order_id", "原订单号", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.originalOrderID...) }},
+	{"acquirer", "收单机构", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.acquirer...) }},
+	{"merchant_id", "商户号", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.merchantID...) }},
+	{"store_id", "门店", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.storeID...) }},
+	{"terminal_id", "终端号", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.terminalID...) }},
+	{"channel", "渠道", false, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.channel) }},
+	{"channel_txn_id", "渠道交易号", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.channelTxnID...) }},
+	{"ref_no", "参考号", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.refNo...) }},
+	{"type", "交易类型", false, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.typ) }},
+	{"txn_time", "交易时间", false, func(b []byte, v *View, r *row) []byte {
+		if !r.txnTime.valid {
+			return b
 		}
-		return r.txnTime.In(v.Zone).Format(time.RFC3339)
+		return r.txnTime.In(v.Zone).AppendFormat(b, time.RFC3339)
 	}},
-	{"currency", "币种", false, func(_ *View, r *row) string { return r.currency }},
-	{"pos_amount", "订单金额", true, func(_ *View, r *row) string { return money(r.posAmount) }},
-	{"settled_amount", "结算金额", true, func(_ *View, r *row) string { return money(r.settledAmount) }},
-	{"difference", "差额", true, func(_ *View, r *row) string {
-		if !r.posAmount.Valid || !r.settledAmount.Valid {
-			return ""
-		}
-		return r.settledAmount.Decimal.Sub(r.posAmount.Decimal).StringFixed(2)
-	}},
-	{"fee", "手续费", true, func(_ *View, r *row) string { return money(r.fee) }},
-	{"net_amount", "结算净额", true, func(_ *View, r *row) string { return money(r.netAmount) }},
-	{"amount_due", "应到账", true, func(_ *View, r *row) string { return r.due.StringFixed(2) }},
-	{"amount_arrived", "已到账", true, func(_ *View, r *row) string { return r.arrived.StringFixed(2) }},
-	{"amount_owed", "短款", true, func(_ *View, r *row) string { return r.owed.StringFixed(2) }},
-	{"amount_excess", "长款", true, func(_ *View, r *row) string { return r.excess.StringFixed(2) }},
-	{"pos_status", "POS状态", false, func(v *View, r *row) string { return v.word(r.posStatus) }},
-	{"settle_status", "结算状态", false, func(v *View, r *row) string { return v.word(r.settleStatus) }},
-	{"outcome", "对账结果", false, func(v *View, r *row) string { return v.word(r.outcome) }},
-	{"cause", "原因", false, func(v *View, r *row) string { return v.word(r.cause) }},
-	{"sub_cause", "原因细类", false, func(v *View, r *row) string { return v.word(r.subCause) }},
-	{"confidence", "置信度", true, func(_ *View, r *row) string { return money(r.confidence) }},
-	{"certainty", "把握", false, func(v *View, r *row) string { return v.word(r.certainty) }},
-	{"incident_id", "事件号", false, func(_ *View, r *row) string { return r.incidentID }},
-	{"evidence", "证据", false, func(v *View, r *row) string { return v.sentences(r.evidence) }},
-	{"counter_evidence", "反向证据", false, func(v *View, r *row) string { return v.sentences(r.counterEvidence) }},
-	{"recommended_action", "建议处理", false, func(v *View, r *row) string {
+	{"currency", "币种", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.currency...) }},
+	{"pos_amount", "订单金额", true, func(b []byte, _ *View, r *row) []byte { return addMoney(b, r.posAmount) }},
+	{"settled_amount", "结算金额", true, func(b []byte, _ *View, r *row) []byte { return addMoney(b, r.settledAmount) }},
+	{"difference", "差额", true, func(b []byte, _ *View, r *row) []byte { return addDifference(b, r.posAmount, r.settledAmount) }},
+	{"fee", "手续费", true, func(b []byte, _ *View, r *row) []byte { return addMoney(b, r.fee) }},
+	{"net_amount", "结算净额", true, func(b []byte, _ *View, r *row) []byte { return addMoney(b, r.netAmount) }},
+	{"amount_due", "应到账", true, func(b []byte, _ *View, r *row) []byte { return addMoney(b, r.due) }},
+	{"amount_arrived", "已到账", true, func(b []byte, _ *View, r *row) []byte { return addMoney(b, r.arrived) }},
+	{"amount_owed", "短款", true, func(b []byte, _ *View, r *row) []byte { return addMoney(b, r.owed) }},
+	{"amount_excess", "长款", true, func(b []byte, _ *View, r *row) []byte { return addMoney(b, r.excess) }},
+	{"pos_status", "POS状态", false, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.posStatus) }},
+	{"settle_status", "结算状态", false, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.settleStatus) }},
+	{"outcome", "对账结果", false, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.outcome) }},
+	{"cause", "原因", false, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.cause) }},
+	{"sub_cause", "原因细类", false, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.subCause) }},
+	{"confidence", "置信度", true, func(b []byte, _ *View, r *row) []byte { return addMoney(b, r.confidence) }},
+	{"certainty", "把握", false, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.certainty) }},
+	{"incident_id", "事件号", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.incidentID...) }},
+	{"evidence", "证据", false, func(b []byte, v *View, r *row) []byte { return v.addSentences(b, r.evidence) }},
+	{"counter_evidence", "反向证据", false, func(b []byte, v *View, r *row) []byte { return v.addSentences(b, r.counterEvidence) }},
+	{"recommended_action", "建议处理", false, func(b []byte, v *View, r *row) []byte {
 		if v.Lang == Chinese {
-			return classify.Actions[r.action].ZH
+			return append(b, classify.Actions[string(r.action)].ZH...)
 		}
-		return classify.Actions[r.action].EN
+		return append(b, classify.Actions[string(r.action)].EN...)
 	}},
-	{"contact", "联系", false, func(v *View, r *row) string { return v.contact(r) }},
-	{"due_date", "应到账日", false, func(_ *View, r *row) string { return date(r.dueDate) }},
-	{"days_overdue", "逾期天数", true, func(v *View, r *row) string { return strconv.Itoa(v.daysOverdue(r)) }},
-	{"settle_date", "结算日", false, func(_ *View, r *row) string { return date(r.settleDate) }},
-	{"payout_id", "划款单号", false, func(_ *View, r *row) string { return r.payoutID }},
-	{"payout_status", "划款状态", false, func(v *View, r *row) string { return v.word(r.payoutStatus) }},
-	{"match_rule", "匹配规则", false, func(v *View, r *row) string { return v.word(r.matchRule) }},
-	{"needs_follow_up", "需跟进", false, func(v *View, r *row) string { return v.word(strconv.FormatBool(r.needsFollowUp)) }},
-	{"case_id", "差错单号", false, func(_ *View, r *row) string { return r.caseID }},
-	{"case_status", "处理状态", false, func(v *View, r *row) string { return v.caseStatus(r.caseStatus) }},
-	{"assignee", "责任人", false, func(_ *View, r *row) string { return r.assignee }},
-	{"source_file", "POS文件", false, func(_ *View, r *row) string { return r.sourceFile }},
-	{"source_line", "POS行号", true, func(_ *View, r *row) string { return lineNo(r.sourceLine) }},
-	{"settle_source_file", "结算文件", false, func(_ *View, r *row) string { return r.settleSourceFile }},
-	{"settle_source_line", "结算行号", true, func(_ *View, r *row) string { return lineNo(r.settleSourceLine) }},
+	{"contact", "联系", false, func(b []byte, v *View, r *row) []byte { return append(b, v.contact(r)...) }},
+	{"due_date", "应到账日", false, func(b []byte, _ *View, r *row) []byte { return addDate(b, r.dueDate) }},
+	{"days_overdue", "逾期天数", true, func(b []byte, v *View, r *row) []byte { return strconv.AppendInt(b, int64(v.daysOverdue(r)), 10) }},
+	{"settle_date", "结算日", false, func(b []byte, _ *View, r *row) []byte { return addDate(b, r.settleDate) }},
+	{"payout_id", "划款单号", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.payoutID...) }},
+	{"payout_status", "划款状态", false, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.payoutStatus) }},
+	{"match_rule", "匹配规则", false, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.matchRule) }},
+	{"needs_follow_up", "需跟进", false, func(b []byte, v *View, r *row) []byte { return v.addBool(b, r.needsFollowUp) }},
+	{"case_id", "差错单号", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.caseID...) }},
+	{"case_status", "处理状态", false, func(b []byte, v *View, r *row) []byte { return append(b, v.caseStatus(string(r.caseStatus))...) }},
+	{"assignee", "责任人", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.assignee...) }},
+	{"source_file", "POS文件", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.sourceFile...) }},
+	{"source_line", "POS行号", true, func(b []byte, _ *View, r *row) []byte { return append(b, r.sourceLine...) }},
+	{"settle_source_file", "结算文件", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.settleSourceFile...) }},
+	{"settle_source_line", "结算行号", true, func(b []byte, _ *View, r *row) []byte { return append(b, r.settleSourceLine...) }},
 }
 
 // header returns the column's name in the view's language.
@@ -172,8 +189,50 @@ func (v *View) word(value string) string {
 	return value
 }
 
-// statusWord finds the contract's statuses within a sentence: a clerk reads 已结算, not SETTLED.
-var statusWord = regexp.MustCompile(`\b(SUCCESS|FAILED|CLOSED|REVERSED|PENDING|UNKNOWN|SETTLED|HELD|REJECTED|RETURNED|PAID|PROCESSING)\b`)
+// addWord appends a value in the view's language.
+func (v *View) addWord(b, value []byte) []byte {
+	if v.Lang == Chinese {
+		if zh, ok := words[string(value)]; ok {
+			return append(b, zh...)
+		}
+	}
+	return append(b, value...)
+}
+
+// addBool appends the word for what the server prints as t or f.
+func (v *View) addBool(b, value []byte) []byte {
+	return append(b, v.word(strconv.FormatBool(string(value) == string(yes)))...)
+}
+
+// statusWords are the contract's statuses that stand within a sentence: a clerk reads 已结算, not SETTLED.
+var statusWords = map[string]bool{
+	"SUCCESS": true, "FAILED": true, "CLOSED": true, "REVERSED": true, "PENDING": true, "UNKNOWN": true,
+	"SETTLED": true, "HELD": true, "REJECTED": true, "RETURNED": true, "PAID": true, "PROCESSING": true,
+}
+
+func isWordByte(c byte) bool {
+	return 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_'
+}
+
+// addChinese appends a Chinese sentence, in which statuses stand as the contract writes them.
+func addChinese(b []byte, text string) []byte {
+	text = strings.ReplaceAll(text, " (void)", "（撤单）")
+	for len(text) > 0 {
+		n := 0
+		for n < len(text) && !isWordByte(text[n]) {
+			n++
+		}
+		b, text = append(b, text[:n]...), text[n:]
+		for n = 0; n < len(text) && isWordByte(text[n]); n++ {
+		}
+		word := text[:n]
+		if statusWords[word] {
+			word = words[word]
+		}
+		b, text = append(b, word...), text[n:]
+	}
+	return b
+}
 
 // sourceWords are the sources of evidence that are no file and line.
 var sourceWords = map[string]string{
@@ -191,35 +250,35 @@ func ChineseSource(source string) string {
 	return source
 }
 
-// sentences joins evidence into one cell: each sentence with its source.
-func (v *View) sentences(list []classify.Evidence) string {
-	var b strings.Builder
+// addSentences joins evidence into one cell: each sentence with its source.
+func (v *View) addSentences(b []byte, list []classify.Evidence) []byte {
 	for i, e := range list {
 		if i > 0 {
-			b.WriteString(" | ")
+			b = append(b, " | "...)
 		}
-		text, source := e.EN, e.Source
+		source := e.Source
 		if v.Lang == Chinese {
-			text = strings.ReplaceAll(statusWord.ReplaceAllStringFunc(e.ZH, v.word), " (void)", "（撤单）")
-			source = ChineseSource(source)
+			b, source = addChinese(b, e.ZH), ChineseSource(source)
+		} else {
+			b = append(b, e.EN...)
 		}
-		b.WriteString(text)
 		if source != "" {
-			b.WriteString(" [" + source + "]")
+			b = append(append(append(b, " ["...), source...), ']')
 		}
 	}
-	return b.String()
+	return b
 }
 
 // contact names whom to ask.
 func (v *View) contact(r *row) string {
 	en, zh := "", ""
-	switch classify.Actions[r.action].Contact {
+	switch classify.Actions[string(r.action)].Contact {
 	case classify.ContactAcquirer:
-		en = v.Contact(r.acquirer)
+		en = v.Contact(string(r.acquirer))
 		zh = en
 	case classify.ContactStore:
-		en, zh = "store "+cmp.Or(r.storeID, r.merchantID), "门店 "+cmp.Or(r.storeID, r.merchantID)
+		store := cmp.Or(string(r.storeID), string(r.merchantID))
+		en, zh = "store "+store, "门店 "+store
 	case classify.ContactIT:
 		en, zh = "own IT", "本方技术"
 	case classify.ContactFinance:
@@ -234,23 +293,31 @@ func (v *View) contact(r *row) string {
 // daysOverdue counts calendar days from the due date to the as-of's local date, 0 where it is not due or nothing is
 // owed: money that has arrived is not overdue.
 func (v *View) daysOverdue(r *row) int {
-	if r.dueDate == nil || r.owed.IsZero() {
+	if !r.dueDate.valid || r.owed.isZero() {
 		return 0
 	}
-	due := recon.DateFromUTC(*r.dueDate)
-	if v.AsOf.Before(due.At(v.Acquirers.Get(r.acquirer).Deadline, v.Zone)) {
+	due := recon.DateFromUTC(r.dueDate.Time)
+	if v.AsOf.Before(due.At(v.Acquirers.Get(string(r.acquirer)).Deadline, v.Zone)) {
 		return 0
 	}
 	return recon.DateOf(v.AsOf, v.Zone).DaysSince(due)
 }
 
-// guard keeps a spreadsheet from reading text as a formula: OWASP ASVS 1.2.10, with the full-width forms that Chinese
-// input methods give.
-func guard(s string) string {
-	for _, prefix := range []string{"=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠"} {
-		if strings.HasPrefix(s, prefix) {
-			return "'" + s
+// guarded reports whether a spreadsheet could read text as a formula: OWASP ASVS 1.2.10, with the full-width forms that
+// Chinese input methods give. A CSV puts an apostrophe before it.
+func guarded(s []byte) bool {
+	if len(s) == 0 {
+		return false
+	}
+	switch s[0] {
+	case '=', '+', '-', '@', '\t', '\r':
+		return true
+	case "＝"[0]:
+		for _, prefix := range []string{"＝", "＋", "－", "＠"} {
+			if strings.HasPrefix(string(s), prefix) {
+				return true
+			}
 		}
 	}
-	return s
+	return false
 }

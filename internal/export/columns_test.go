@@ -1,7 +1,9 @@
 package export
 
 import (
+	"encoding/csv"
 	"encoding/json"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -85,24 +87,68 @@ func TestGuard(t *testing.T) {
 		"\xef\xbc":      "\xef\xbc",       // half a full-width character
 		"=\"x\",\r\n-2": "'=\"x\",\r\n-2", // the rest is the CSV writer's affair
 	} {
-		if got := guard(s); got != want {
-			t.Errorf("guard(%q) = %q, want %q", s, got, want)
+		got := s
+		if guarded([]byte(s)) {
+			got = "'" + s
+		}
+		if got != want {
+			t.Errorf("%q becomes %q, want %q", s, got, want)
 		}
 	}
 }
 
 func TestMoney(t *testing.T) {
 	t.Parallel()
-	if got := money(decimal.NullDecimal{}); got != "" {
+	if got := string(addMoney(nil, nil)); got != "" {
 		t.Errorf("no amount is %q, want nothing: it is not zero", got)
 	}
 	for s, want := range map[string]string{
 		"0": "0.00", "-0": "0.00", "0.07": "0.07", "-0.5": "-0.50", "10": "10.00", "1234.5": "1234.50",
 		"9999999999999999.99": "9999999999999999.99", "-9999999999999999.99": "-9999999999999999.99",
 	} {
-		if got := money(decimal.NewNullDecimal(decimal.RequireFromString(s))); got != want {
+		if got := string(addMoney(nil, amount(s))); got != want {
 			t.Errorf("%s is %q, want %q", s, got, want)
 		}
+	}
+}
+
+// What is written as it stands is what a library would write.
+func TestCells(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(1, 2)) // the same texts every time
+	alphabet := []string{"a", "0", " ", ",", "\"", "\r", "\n", "\t", "\\", ".", "'", "=", "-", "<", "&", "\x7f", "\x01", "\u00a0", "\u2028", "支", "＝", "＋", "\xff", "\xef"}
+	for range 20_000 {
+		var text string
+		for range random.IntN(6) + 1 {
+			text += alphabet[random.IntN(len(alphabet))]
+		}
+		want := text
+		for _, prefix := range []string{"=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠"} {
+			if strings.HasPrefix(text, prefix) {
+				want = "'" + text
+			}
+		}
+		var b strings.Builder
+		out := csv.NewWriter(&b)
+		out.UseCRLF = true
+		if err := out.Write([]string{"x", want}); err != nil {
+			t.Fatal(err)
+		}
+		out.Flush()
+		if got := string(quote([]byte("x,"+text), 2)) + "\r\n"; got != b.String() {
+			t.Errorf("%q as CSV is %q, want %q", text, got, b.String())
+		}
+		told, err := json.Marshal(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := appendJSON(nil, []byte(text)); err != nil || string(got) != string(told) {
+			t.Errorf("%q as JSON is %s, %v, want %s", text, got, err, told)
+		}
+	}
+	// An only cell of an only column would be quoted, too, were it empty or a backslash and a point.
+	if got := string(quote([]byte(`\.`), 0)); got != `"\."` {
+		t.Errorf(`\. is %s`, got)
 	}
 }
 
@@ -110,17 +156,17 @@ func TestMoney(t *testing.T) {
 func TestDifference(t *testing.T) {
 	t.Parallel()
 	column := columns[slices.IndexFunc(columns, func(c column) bool { return c.name == "difference" })]
-	amount := func(s string) decimal.NullDecimal {
+	absent := func(s string) amount {
 		if s == "" {
-			return decimal.NullDecimal{}
+			return nil
 		}
-		return decimal.NewNullDecimal(decimal.RequireFromString(s))
+		return amount(s)
 	}
 	for _, tt := range []struct{ pos, settled, want string }{
 		{"10.00", "10.00", "0.00"}, {"10.00", "9.90", "-0.10"}, {"-10.00", "-9.90", "0.10"}, {"10.00", "", ""}, {"", "10.00", ""}, {"", "", ""},
 		{"0.10", "0.30", "0.20"}, // not 0.19999999999999998
 	} {
-		if got := column.value(&View{}, &row{posAmount: amount(tt.pos), settledAmount: amount(tt.settled)}); got != tt.want {
+		if got := string(column.add(nil, &View{}, &row{posAmount: absent(tt.pos), settledAmount: absent(tt.settled)})); got != tt.want {
 			t.Errorf("POS %q, settled %q: difference %q, want %q", tt.pos, tt.settled, got, tt.want)
 		}
 	}
@@ -133,30 +179,30 @@ func TestDaysOverdue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	due := time.Date(2026, 11, 3, 0, 0, 0, 0, time.UTC)
+	due := day{time.Date(2026, 11, 3, 0, 0, 0, 0, time.UTC), true}
 	for _, tt := range []struct {
 		asOf  string
-		due   *time.Time
+		due   day
 		owed  string
 		want  int
 		which string
 	}{
-		{"2026-11-03T09:59:59+08:00", &due, "1.00", 0, "before the deadline it is not due"},
-		{"2026-11-03T10:00:00+08:00", &due, "1.00", 0, "due today"},
-		{"2026-11-03T23:59:59+08:00", &due, "1.00", 0, "still the same day"},
-		{"2026-11-04T00:00:00+08:00", &due, "1.00", 1, "the local day counts"},
-		{"2026-11-03T16:00:00Z", &due, "1.00", 1, "the same instant, told elsewhere"},
-		{"2026-12-03T12:00:00+08:00", &due, "1.00", 30, "a month"},
-		{"2026-12-03T12:00:00+08:00", &due, "-1.00", 30, "a refund that was not taken"},
-		{"2026-12-03T12:00:00+08:00", &due, "0.00", 0, "money that has arrived is not overdue"},
-		{"2026-12-03T12:00:00+08:00", nil, "1.00", 0, "no due date"},
+		{"2026-11-03T09:59:59+08:00", due, "1.00", 0, "before the deadline it is not due"},
+		{"2026-11-03T10:00:00+08:00", due, "1.00", 0, "due today"},
+		{"2026-11-03T23:59:59+08:00", due, "1.00", 0, "still the same day"},
+		{"2026-11-04T00:00:00+08:00", due, "1.00", 1, "the local day counts"},
+		{"2026-11-03T16:00:00Z", due, "1.00", 1, "the same instant, told elsewhere"},
+		{"2026-12-03T12:00:00+08:00", due, "1.00", 30, "a month"},
+		{"2026-12-03T12:00:00+08:00", due, "-1.00", 30, "a refund that was not taken"},
+		{"2026-12-03T12:00:00+08:00", due, "0.00", 0, "money that has arrived is not overdue"},
+		{"2026-12-03T12:00:00+08:00", day{}, "1.00", 0, "no due date"},
 	} {
 		asOf, err := time.Parse(time.RFC3339, tt.asOf)
 		if err != nil {
 			t.Fatal(err)
 		}
 		v := View{AsOf: asOf, Zone: zone, Acquirers: recon.Acquirers{}}
-		if got := v.daysOverdue(&row{dueDate: tt.due, owed: decimal.RequireFromString(tt.owed)}); got != tt.want {
+		if got := v.daysOverdue(&row{dueDate: tt.due, owed: amount(tt.owed)}); got != tt.want {
 			t.Errorf("%s: %d days, want %d", tt.which, got, tt.want)
 		}
 	}
@@ -193,9 +239,9 @@ func TestClosedCase(t *testing.T) {
 	t.Parallel()
 	zh := View{Lang: Chinese}
 	value := func(name string, r *row) string {
-		return columns[slices.IndexFunc(columns, func(c column) bool { return c.name == name })].value(&zh, r)
+		return string(columns[slices.IndexFunc(columns, func(c column) bool { return c.name == name })].add(nil, &zh, r))
 	}
-	sub, status := value("sub_cause", &row{subCause: "closed"}), value("case_status", &row{caseStatus: "closed"})
+	sub, status := value("sub_cause", &row{subCause: []byte("closed")}), value("case_status", &row{caseStatus: []byte("closed")})
 	if sub != "关闭/撤销" || status == sub {
 		t.Errorf("sub-cause closed is %s, a closed case %s", sub, status)
 	}
@@ -206,10 +252,10 @@ func TestSentences(t *testing.T) {
 	list := []classify.Evidence{{EN: "one", ZH: "一", Source: "a.csv:1"}, {EN: "two", ZH: "二"}}
 	for lang, want := range map[Lang]string{English: "one [a.csv:1] | two", Chinese: "一 [a.csv:1] | 二"} {
 		v := View{Lang: lang}
-		if got := v.sentences(list); got != want {
+		if got := string(v.addSentences(nil, list)); got != want {
 			t.Errorf("%s: %q, want %q", lang, got, want)
 		}
-		if got := v.sentences(nil); got != "" {
+		if got := string(v.addSentences(nil, nil)); got != "" {
 			t.Errorf("%s: no evidence is %q", lang, got)
 		}
 	}

@@ -54,8 +54,8 @@ P2,M1,2026-11-03,19.82,FAILED,E2014,户名不符
 `,
 }
 
-// world runs the tiny night and returns its job and its as-of.
-func world(t *testing.T) (*pipeline.Job, time.Time) {
+// newJob returns a job on an empty database.
+func newJob(t *testing.T) *pipeline.Job {
 	t.Helper()
 	zone, err := time.LoadLocation("Asia/Shanghai")
 	if err != nil {
@@ -66,6 +66,16 @@ func world(t *testing.T) (*pipeline.Job, time.Time) {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
+	return &pipeline.Job{
+		Pool: pool, Config: config.Config{Lang: "en", Zone: zone, Acquirers: recon.Acquirers{}}, Calendar: calendar.Default(),
+		Log: slog.New(slog.DiscardHandler), Program: "posrecon test",
+	}
+}
+
+// world runs the tiny night and returns its job and its as-of.
+func world(t *testing.T) (*pipeline.Job, time.Time) {
+	t.Helper()
+	job := newJob(t)
 	inbox := t.TempDir()
 	for name, text := range tiny {
 		path := filepath.Join(inbox, filepath.FromSlash(name))
@@ -76,11 +86,7 @@ func world(t *testing.T) (*pipeline.Job, time.Time) {
 			t.Fatal(err)
 		}
 	}
-	job := &pipeline.Job{
-		Pool: pool, Config: config.Config{Lang: "en", Zone: zone, Acquirers: recon.Acquirers{}}, Calendar: calendar.Default(),
-		Log: slog.New(slog.DiscardHandler), Program: "posrecon test",
-	}
-	asOf := time.Date(2026, 11, 5, 12, 0, 0, 0, zone)
+	asOf := time.Date(2026, 11, 5, 12, 0, 0, 0, job.Config.Zone)
 	if _, err := job.Run(t.Context(), pipeline.Options{Kind: "run", Inbox: []string{inbox}, AsOf: asOf}); err != nil {
 		t.Fatal(err)
 	}

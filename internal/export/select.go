@@ -2,15 +2,12 @@ package export
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/shopspring/decimal"
 
-	"github.com/posrecon/posrecon/internal/classify"
 	"github.com/posrecon/posrecon/internal/recon"
 )
 
@@ -56,76 +53,32 @@ func texts[T ~string](list []T) []string {
 	return out
 }
 
+// wantsPlain reports whether plain matches are among the rows.
+func (s Selection) wantsPlain() bool {
+	return !s.Flagged && len(s.Causes) == 0 && (len(s.Outcomes) == 0 || slices.Contains(s.Outcomes, recon.Matched))
+}
+
 // querier is a pool or a transaction; a decision that is not kept is exported from its transaction.
 type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	Begin(ctx context.Context) (pgx.Tx, error)
 }
 
-// row is one exported row. Absent text is "", an absent number or day is not valid.
-type row struct {
-	key              [16]byte
-	episode          int16
-	businessDate     time.Time
-	orderID          string
-	refundID         string
-	originalOrderID  string
-	acquirer         string
-	merchantID       string
-	storeID          string
-	terminalID       string
-	channel          string
-	channelTxnID     string
-	refNo            string
-	typ              string
-	txnTime          *time.Time
-	currency         string
-	posAmount        decimal.NullDecimal
-	settledAmount    decimal.NullDecimal
-	fee              decimal.NullDecimal
-	netAmount        decimal.NullDecimal
-	due              decimal.Decimal
-	arrived          decimal.Decimal
-	owed             decimal.Decimal
-	excess           decimal.Decimal
-	posStatus        string
-	settleStatus     string
-	outcome          string
-	cause            string
-	subCause         string
-	confidence       decimal.NullDecimal
-	certainty        string
-	incidentID       string
-	evidence         []classify.Evidence
-	counterEvidence  []classify.Evidence
-	action           string
-	dueDate          *time.Time
-	settleDate       *time.Time
-	payoutID         string
-	payoutStatus     string
-	matchRule        string
-	needsFollowUp    bool
-	caseID           string
-	caseStatus       string
-	assignee         string
-	sourceFile       string
-	sourceLine       *int32
-	settleSourceFile string
-	settleSourceLine *int32
-}
-
-// verdictsSQL joins a verdict with the rows that it names, the merged ones where its key has several.
+// verdictsSQL joins a verdict with the rows that it names, the merged ones where its key has several. What is absent is
+// NULL, which costs nothing to sort and to send.
 const verdictsSQL = `
-	SELECT v.order_key, v.episode, v.business_date,
+	SELECT {order},
+	       v.order_key, v.episode, v.business_date,
 	       COALESCE(CASE WHEN v.has_order THEN p.order_id ELSE s.order_id END, ''),
 	       -- What identifies an order is its own, whatever the line that it was matched with says.
 	       COALESCE(CASE WHEN v.has_order THEN p.refund_id ELSE s.refund_id END, ''),
-	       COALESCE(pm.original_order_id, p.original_order_id, sm.original_order_id, s.original_order_id, ''),
+	       COALESCE(pm.original_order_id, p.original_order_id, sm.original_order_id, s.original_order_id),
 	       v.acquirer, v.merchant_id,
-	       COALESCE(pm.store_id, p.store_id, ''),
-	       COALESCE(v.terminal_id, ''),
+	       COALESCE(pm.store_id, p.store_id),
+	       v.terminal_id,
 	       v.channel,
-	       COALESCE(pm.channel_txn_id, p.channel_txn_id, sm.channel_txn_id, s.channel_txn_id, ''),
-	       COALESCE(pm.ref_no, p.ref_no, sm.ref_no, s.ref_no, ''),
+	       COALESCE(pm.channel_txn_id, p.channel_txn_id, sm.channel_txn_id, s.channel_txn_id),
+	       COALESCE(pm.ref_no, p.ref_no, sm.ref_no, s.ref_no),
 	       v.type, v.txn_time, v.currency, v.pos_amount, v.settled_amount,
 	       CASE WHEN v.settled_amount IS NOT NULL
 	            THEN CASE v.type WHEN 'REFUND' THEN -1 ELSE 1 END * CASE
@@ -148,81 +101,215 @@ const verdictsSQL = `
 	                 END
 	       END,
 	       v.amount_due, v.amount_arrived, v.amount_owed, v.amount_excess,
-	       COALESCE(v.pos_status, ''), COALESCE(v.settle_status, ''), v.outcome,
-	       COALESCE(x.cause, ''), COALESCE(x.sub_cause, ''), x.confidence, COALESCE(x.certainty, ''), COALESCE(x.incident_id, ''),
-	       COALESCE(x.evidence, '[]'), COALESCE(x.counter_evidence, '[]'), COALESCE(x.action, ''),
-	       v.due_date, v.settle_date,
-	       COALESCE(v.payout_id, ''),
-	       COALESCE(v.payout_status, ''),
+	       v.pos_status, v.settle_status, v.outcome,
+	       x.cause, x.sub_cause, x.confidence, x.certainty, x.incident_id,
+	       x.evidence, x.counter_evidence, x.action,
+	       v.due_date, v.settle_date, v.payout_id, v.payout_status,
 	       v.match_rule, COALESCE(x.needs_follow_up, false),
-	       COALESCE(k.case_id, ''), COALESCE(k.status, ''), COALESCE(k.assignee, ''),
-	       COALESCE(pf.name, ''), v.pos_line,
-	       COALESCE(sf.name, ''), v.settle_line
+	       k.case_id, k.status, k.assignee,
+	       v.pos_file_id, v.pos_line, v.settle_file_id, v.settle_line
 	  FROM verdict_money AS v
 	  LEFT JOIN explanation AS x USING (order_key, episode)
 	  LEFT JOIN cases AS k USING (order_key, episode)
-	  LEFT JOIN pos_row AS p ON (p.order_key, p.file_id, p.line) = (v.order_key, v.pos_file_id, v.pos_line)
+	  LEFT JOIN {pos_row} ON {p}
 	  LEFT JOIN pos_merged AS pm ON v.has_order AND (pm.order_key, pm.episode) = (v.order_key, v.episode)
-	  LEFT JOIN settlement_row AS s
-	    ON (s.order_key, s.file_id, s.line) = (COALESCE(v.settle_key, v.order_key), v.settle_file_id, v.settle_line)
+	  LEFT JOIN {settlement_row} ON {s}
 	  LEFT JOIN settlement_merged AS sm
 	    ON v.settle_file_id IS NOT NULL
 	   AND (sm.order_key, sm.episode) = (COALESCE(v.settle_key, v.order_key), COALESCE(v.settle_episode, v.episode))
-	  LEFT JOIN file AS pf ON pf.file_id = v.pos_file_id
-	  LEFT JOIN file AS sf ON sf.file_id = v.settle_file_id
+	  {place}
 	 WHERE NOT v.plain
 	   AND `
 
-// plainSQL selects plain matches, whose one row on each side says it all: all that is due has arrived (contract §5).
+// The rows that a verdict names.
+const (
+	namedOrder = `(p.order_key, p.file_id, p.line) = (v.order_key, v.pos_file_id, v.pos_line)`
+	namedLine  = `(s.order_key, s.file_id, s.line) = (COALESCE(v.settle_key, v.order_key), v.settle_file_id, v.settle_line)`
+)
+
+// plainSQL selects plain matches, whose one row on each side says it all. What every one of them says is not sent a million
+// times: row.fillPlain knows it.
 const plainSQL = `
-	SELECT v.order_key, 0::smallint, v.business_date, v.order_id, COALESCE(v.refund_id, ''), COALESCE(v.original_order_id, ''),
-	       v.acquirer, v.merchant_id, COALESCE(v.store_id, ''), COALESCE(v.terminal_id, ''), v.channel,
-	       COALESCE(v.channel_txn_id, ''), COALESCE(v.ref_no, ''), v.type, v.txn_time, v.currency, v.signed_amount, v.signed_amount,
+	SELECT {order},
+	       v.order_key,
+	       least(v.line, 0)::smallint, -- 0, but no constant: the planner would think that it must sort once more by it
+	       v.business_date, v.order_id, COALESCE(v.refund_id, ''), v.original_order_id, v.acquirer, v.merchant_id, v.store_id,
+	       v.terminal_id, v.channel, v.channel_txn_id, v.ref_no, v.type, v.txn_time, v.currency, v.signed_amount, NULL::numeric,
 	       CASE v.type WHEN 'REFUND' THEN -v.fee ELSE v.fee END,
 	       CASE v.type WHEN 'REFUND' THEN -v.net_amount ELSE v.net_amount END,
-	       v.signed_amount, v.signed_amount, 0.00, 0.00,
-	       v.status, v.settle_status, v.outcome, '', '', NULL::numeric, '', '', '[]', '[]', '',
-	       v.due_date, v.settle_date, COALESCE(v.payout_id, ''), COALESCE(v.payout_status, ''), 'order_id', false,
-	       COALESCE(k.case_id, ''), COALESCE(k.status, ''), COALESCE(k.assignee, ''), pf.name, v.line, sf.name, v.settle_line
+	       NULL::numeric, NULL::numeric, NULL::numeric, NULL::numeric,
+	       NULL, NULL, NULL,
+	       NULL, NULL, NULL::numeric, NULL, NULL,
+	       NULL, NULL, NULL,
+	       v.due_date, v.settle_date, v.payout_id, v.payout_status,
+	       NULL, NULL::boolean,
+	       k.case_id, k.status, k.assignee,
+	       v.file_id, v.line, v.settle_file_id, v.settle_line
 	  FROM (SELECT *, 'matched' AS outcome FROM plain) AS v
 	 CROSS JOIN (SELECT NULL::text AS cause) AS x
-	  JOIN file AS pf ON pf.file_id = v.file_id
-	  JOIN file AS sf ON sf.file_id = v.settle_file_id
 	  LEFT JOIN cases AS k ON (k.order_key, k.episode) = (v.order_key, 0)
+	  {place}
 	 WHERE `
+
+// statement is how the rows of a selection are asked for.
+type statement struct {
+	sql      string
+	args     []any
+	settings []string // of the planner
+}
+
+// The ways to the rows. Which one is taken changes how long it takes, never what comes or in which order.
+const (
+	lookUp     = iota // few rows: the planner's own way, from the verdicts to the rows that they name
+	readAll           // most rows: both sides are read whole and hashed, and few verdicts look up what they name
+	readAllFor        // most rows, and many verdicts
+)
+
+// wholeSides keep the planner from loops and merges over sides of millions of rows: it has no statistics of a partitioned
+// table as a whole and takes them for short.
+var wholeSides = []string{"enable_nestloop", "enable_mergejoin"}
+
+// merchants are known merchants in the order of an export, by acquirer and number.
+type merchants struct{ acquirer, id []string }
 
 // rowsSQL selects the rows of a selection. The order ends in the key, so that the same selection gives the same bytes: by
 // business date, acquirer, merchant, order, type, refund and key.
-func rowsSQL(where string) string {
-	return verdictsSQL + where + "\n\t UNION ALL" + plainSQL + where + "\n\t ORDER BY 3, 7, 8, 4, 14, 5, 1, 2"
+//
+// Of most rows the first three are sorted by as one number, the date and the place of the merchant among all: comparing three
+// texts each time takes longer than all else that the server does. Either part is sorted for itself, so that workers sort the
+// plain matches side by side, and then merged.
+func rowsSQL(sel Selection, way int, known merchants) statement {
+	where, args := sel.where()
+	st := statement{args: args}
+	order, place := `0::bigint`, ``
+	by := " ORDER BY 4, 8, 9, 5, 15, 6, 2, 3"
+	if way != lookUp {
+		st.settings = wholeSides
+		st.args = append(st.args, known.acquirer, known.id)
+		order = `(v.business_date - DATE '2000-01-01') * 4294967296 + m.place`
+		place = fmt.Sprintf(`LEFT JOIN unnest($%d::text[], $%d::text[]) WITH ORDINALITY AS m (acquirer, merchant_id, place)
+	    ON (m.acquirer, m.merchant_id) = (v.acquirer, v.merchant_id)`, len(args)+1, len(args)+2)
+		by = " ORDER BY 1, 5, 15, 6, 2, 3"
+	}
+	words := []string{"{order}", order, "{place}", place}
+	if way == readAll {
+		// Not to be hashed, whatever holds for the rest of the statement: OFFSET 0 keeps it a look-up for each verdict.
+		words = append(words,
+			"{pos_row}", `LATERAL (SELECT * FROM pos_row AS p WHERE `+namedOrder+` OFFSET 0) AS p`, "{p}", "true",
+			"{settlement_row}", `LATERAL (SELECT * FROM settlement_row AS s WHERE `+namedLine+` OFFSET 0) AS s`, "{s}", "true")
+	} else {
+		words = append(words, "{pos_row}", "pos_row AS p", "{p}", namedOrder, "{settlement_row}", "settlement_row AS s", "{s}", namedLine)
+	}
+	verdicts := verdictsSQL + where
+	if sel.wantsPlain() {
+		verdicts = "(" + verdicts + by + ")\n\t UNION ALL\n\t(" + plainSQL + where + by + ")"
+	}
+	st.sql = strings.NewReplacer(words...).Replace(verdicts + by)
+	return st
 }
 
-// each streams the rows of a selection.
+// wayTo chooses the way to the rows of a selection: looking a row up costs about what reading twenty does.
+func wayTo(ctx context.Context, tx pgx.Tx, sel Selection) (int, error) {
+	if !sel.wantsPlain() {
+		return lookUp, nil
+	}
+	var verdicts, plain, facts int64
+	where, args := Selection{From: sel.From, To: sel.To}.where()
+	if err := tx.QueryRow(ctx, `
+		SELECT (SELECT count(*) FROM verdict AS v WHERE `+where+`),
+		       (SELECT COALESCE(sum(v.sign * v.orders), 0) FROM plain_match AS v WHERE `+where+`),
+		       (SELECT COALESCE(sum(greatest(c.reltuples, 0)), 0)::bigint
+		          FROM pg_inherits AS i
+		          JOIN pg_class AS c ON c.oid = i.inhrelid
+		         WHERE i.inhparent IN ('pos_row'::regclass, 'settlement_row'::regclass))`, args...).Scan(&verdicts, &plain, &facts); err != nil {
+		return lookUp, err
+	}
+	switch {
+	case plain*20 < facts:
+		return lookUp, nil
+	case verdicts*20 < facts:
+		return readAll, nil
+	default:
+		return readAllFor, nil
+	}
+}
+
+// knownMerchants returns the merchants of a selection's rows, and maybe others.
+func knownMerchants(ctx context.Context, tx pgx.Tx, sel Selection) (known merchants, err error) {
+	where, args := Selection{From: sel.From, To: sel.To}.where()
+	rows, err := tx.Query(ctx, `
+		SELECT acquirer, merchant_id FROM plain_match AS v WHERE `+where+`
+		 UNION
+		SELECT acquirer, merchant_id FROM verdict AS v WHERE `+where+`
+		 ORDER BY acquirer, merchant_id`, args...)
+	if err != nil {
+		return known, err
+	}
+	var acquirer, id string
+	_, err = pgx.ForEachRow(rows, []any{&acquirer, &id}, func() error {
+		known.acquirer, known.id = append(known.acquirer, acquirer), append(known.id, id)
+		return nil
+	})
+	return known, err
+}
+
+// fileNames returns the names of all files by their ids as text.
+func fileNames(ctx context.Context, tx pgx.Tx) (map[string]string, error) {
+	rows, err := tx.Query(ctx, `SELECT file_id::text, name FROM file`)
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]string{}
+	var id, name string
+	_, err = pgx.ForEachRow(rows, []any{&id, &name}, func() error {
+		names[id] = name
+		return nil
+	})
+	return names, err
+}
+
+// each streams the rows of a selection. A row is valid until do returns.
 func each(ctx context.Context, q querier, sel Selection, do func(*row) error) error {
-	where, args := sel.where()
-	rows, err := q.Query(ctx, rowsSQL(where), args...)
+	// Settings of the planner end with the transaction, or with the part of one that this is.
+	tx, err := q.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("select rows to export: %w", err)
+	}
+	defer tx.Rollback(ctx) // it has written nothing
+	way, err := wayTo(ctx, tx, sel)
+	if err != nil {
+		return fmt.Errorf("select rows to export: %w", err)
+	}
+	return eachBy(ctx, tx, sel, way, do)
+}
+
+// eachBy streams the rows of a selection, got by a way.
+func eachBy(ctx context.Context, tx pgx.Tx, sel Selection, way int, do func(*row) error) error {
+	names, err := fileNames(ctx, tx)
+	if err != nil {
+		return fmt.Errorf("select rows to export: %w", err)
+	}
+	var known merchants
+	if way != lookUp {
+		if known, err = knownMerchants(ctx, tx, sel); err != nil {
+			return fmt.Errorf("select rows to export: %w", err)
+		}
+	}
+	st := rowsSQL(sel, way, known)
+	for _, setting := range st.settings {
+		if _, err := tx.Exec(ctx, "SET LOCAL "+setting+" = off"); err != nil {
+			return fmt.Errorf("select rows to export: %w", err)
+		}
+	}
+	rows, err := tx.Query(ctx, st.sql, append([]any{resultFormats}, st.args...)...)
 	if err != nil {
 		return fmt.Errorf("select rows to export: %w", err)
 	}
 	defer rows.Close()
-	var r row
-	var evidence, counter []byte
+	r := row{files: names}
 	for rows.Next() {
-		r = row{}
-		err := rows.Scan(&r.key, &r.episode, &r.businessDate, &r.orderID, &r.refundID, &r.originalOrderID, &r.acquirer, &r.merchantID,
-			&r.storeID, &r.terminalID, &r.channel, &r.channelTxnID, &r.refNo, &r.typ, &r.txnTime, &r.currency, &r.posAmount,
-			&r.settledAmount, &r.fee, &r.netAmount, &r.due, &r.arrived, &r.owed, &r.excess, &r.posStatus, &r.settleStatus,
-			&r.outcome, &r.cause, &r.subCause, &r.confidence, &r.certainty, &r.incidentID, &evidence, &counter, &r.action,
-			&r.dueDate, &r.settleDate, &r.payoutID, &r.payoutStatus, &r.matchRule, &r.needsFollowUp, &r.caseID, &r.caseStatus,
-			&r.assignee, &r.sourceFile, &r.sourceLine, &r.settleSourceFile, &r.settleSourceLine)
-		if err != nil {
+		if err := r.read(rows.RawValues()); err != nil {
 			return fmt.Errorf("read a row to export: %w", err)
-		}
-		if r.evidence, err = sentences(evidence); err != nil {
-			return fmt.Errorf("read the evidence of order %s: %w", r.orderID, err)
-		}
-		if r.counterEvidence, err = sentences(counter); err != nil {
-			return fmt.Errorf("read the counter-evidence of order %s: %w", r.orderID, err)
 		}
 		if err := do(&r); err != nil {
 			return err
@@ -232,15 +319,6 @@ func each(ctx context.Context, q querier, sel Selection, do func(*row) error) er
 		return fmt.Errorf("read rows to export: %w", err)
 	}
 	return nil
-}
-
-// sentences reads stored evidence. Most rows of an export have none.
-func sentences(stored []byte) (list []classify.Evidence, err error) {
-	if string(stored) == "[]" {
-		return nil, nil
-	}
-	err = json.Unmarshal(stored, &list)
-	return list, err
 }
 
 // Money is the contract's four amounts, in yuan or another one currency.

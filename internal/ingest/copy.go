@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/posrecon/posrecon/internal/postgres"
 	"github.com/posrecon/posrecon/internal/recon"
 	"github.com/posrecon/posrecon/internal/statement"
 )
@@ -70,6 +71,11 @@ func (l *loader) copyBatches(ctx context.Context, tx pgx.Tx, s *stream) error {
 		}
 		if !first.month.IsZero() {
 			if err := l.partitions.Ensure(ctx, first.to.name, first.month); err != nil {
+				return err
+			}
+			// A session learns of what others attached when it takes a lock that it does not hold: that of the table it has held
+			// since its first COPY, and a further one could miss the partition.
+			if _, err := tx.Exec(ctx, "LOCK TABLE "+postgres.PartitionName(first.to.name, first.month)+" IN ROW EXCLUSIVE MODE"); err != nil {
 				return err
 			}
 		}

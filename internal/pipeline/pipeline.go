@@ -367,6 +367,7 @@ func (j *Job) Explain(asOf time.Time) classify.Rules {
 
 type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	Begin(ctx context.Context) (pgx.Tx, error)
 }
 
 // View returns how this job's exports are told.
