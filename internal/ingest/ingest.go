@@ -99,10 +99,9 @@ type Report struct {
 	touched []string // partitions that rows went into
 }
 
-// Index makes the indexes that partitions lack after loading, and refreshes the statistics of those that rows went into.
-// Before it is done nothing should look for single orders.
-func (r Report) Index(ctx context.Context, pool *pgxpool.Pool) error {
-	return postgres.IndexPartitions(ctx, pool, r.touched)
+// Analyze refreshes the statistics of what rows went into. Before it is done nothing should be asked of them.
+func (r Report) Analyze(ctx context.Context, pool *pgxpool.Pool) error {
+	return postgres.AnalyzePartitions(ctx, pool, r.touched)
 }
 
 // Count returns how many files have the state.
@@ -138,8 +137,8 @@ func (r Report) Withheld() bool {
 const parallel = 2
 
 // Paths loads the files under paths. A problem with a file's content is in the report, never an error; an error means
-// that loading could not go on, and every file before it is either loaded whole or not at all. The report's Index must
-// follow.
+// that loading could not go on, and every file before it is either loaded whole or not at all. The report's Analyze,
+// and the making of indexes, must follow.
 func Paths(ctx context.Context, pool *pgxpool.Pool, paths []string, opt Options) (_ Report, err error) {
 	open := &archives{}
 	defer func() { err = errors.Join(err, open.close()) }()

@@ -23,6 +23,7 @@ type Rules struct {
 	Zone      *time.Location
 	Calendar  *calendar.Calendar
 	Acquirers recon.Acquirers
+	Joined    func() // called once the fresh rows are joined, which keeps all processors busy; may be nil
 }
 
 // Result counts what a decision looked at.

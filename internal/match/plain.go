@@ -3,6 +3,7 @@ package match
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -117,6 +118,9 @@ func (d *decision) matchPlainly(ctx context.Context) error {
 	); err != nil {
 		return err
 	}
+	if d.rules.Joined != nil {
+		d.rules.Joined()
+	}
 	if err := d.findRepeated(ctx); err != nil {
 		return err
 	}
@@ -158,7 +162,7 @@ func (d *decision) findRepeated(ctx context.Context) error {
 		return nil
 	}
 	// One worker counts faster than two whose counts have to be brought together.
-	return d.with(ctx, append([]string{"max_parallel_workers_per_gather = 0"}, wholeSides...),
+	return d.with(ctx, append(slices.Clone(wholeSides), "max_parallel_workers_per_gather = 0"),
 		`INSERT INTO dirty
 		 SELECT p.order_key FROM pos_row AS p WHERE `+d.fresh.posRow("p")+` GROUP BY p.order_key HAVING count(*) > 1`,
 		`INSERT INTO dirty
@@ -203,8 +207,10 @@ func (d *decision) setApart(ctx context.Context) error {
 // Settings that make a plan what it is known to have to be: the planner has no statistics of a partitioned table as a whole,
 // takes what it joins for billions of rows or for a few, and chooses a loop or a sort that takes ten times as long.
 var (
-	// Both sides are read once and hashed, by all workers there are.
-	wholeSides = []string{"enable_nestloop = off", "enable_sort = off", "parallel_tuple_cost = 0", "parallel_setup_cost = 0"}
+	// Both sides are read once and hashed, by one worker beside the leader: counting, which is the leader's alone, takes it as
+	// long as the join takes the two.
+	wholeSides = []string{"enable_nestloop = off", "enable_sort = off", "parallel_tuple_cost = 0", "parallel_setup_cost = 0",
+		"max_parallel_workers_per_gather = 1"}
 	// Few keys are looked up in the indexes of a long history.
 	fewKeys = []string{"enable_hashjoin = off"}
 )
@@ -314,8 +320,21 @@ func (d *decision) takeBack(ctx context.Context) error {
 		 WHERE counts <> (state = 'loaded' AND replaced_by IS NULL)`)
 }
 
+// listedKeys bounds how many keys are handed over as a list: two megabytes.
+const listedKeys = 100_000
+
 // bringTogether reads all rows of the keys to decide: by the index, unless they are so many that reading everything costs less.
 func (d *decision) bringTogether(ctx context.Context) error {
+	const posNow, lineNow = `
+		CREATE TEMP TABLE pos_now ON COMMIT DROP AS
+		SELECT r.*
+		  FROM pos_row AS r
+		`, `
+		CREATE TEMP TABLE line_now ON COMMIT DROP AS
+		SELECT r.*
+		  FROM settlement_row AS r
+		`
+	counting := `r.file_id <> ALL (` + integers(d.replaced) + `)`
 	var keys, rows int64
 	if err := d.tx.QueryRow(ctx, `
 		SELECT (SELECT count(*) FROM dirty),
@@ -330,18 +349,26 @@ func (d *decision) bringTogether(ctx context.Context) error {
 	if d.all || keys*20 > rows {
 		settings = wholeSides
 	}
-	return d.with(ctx, settings,
-		`CREATE TEMP TABLE pos_now ON COMMIT DROP AS
-		 SELECT r.*
-		   FROM pos_row AS r
-		   JOIN dirty USING (order_key)
-		  WHERE r.file_id <> ALL (`+integers(d.replaced)+`)`,
-		`CREATE TEMP TABLE line_now ON COMMIT DROP AS
-		 SELECT r.*
-		   FROM settlement_row AS r
-		   JOIN dirty USING (order_key)
-		  WHERE r.file_id <> ALL (`+integers(d.replaced)+`)`,
-		`ANALYZE pos_now`,
-		`ANALYZE line_now`,
-	)
+	if d.all && keys <= listedKeys {
+		// A list, unlike a temporary table, can be looked into by several workers, which read the rows side by side.
+		found, err := d.tx.Query(ctx, `SELECT order_key FROM dirty`)
+		if err != nil {
+			return err
+		}
+		list, err := pgx.CollectRows(found, pgx.RowTo[[16]byte])
+		if err != nil {
+			return err
+		}
+		for _, sql := range []string{posNow, lineNow} {
+			if _, err := d.tx.Exec(ctx, sql+`WHERE r.order_key = ANY ($1) AND `+counting, list); err != nil {
+				return err
+			}
+		}
+	} else if err := d.with(ctx, settings,
+		posNow+`JOIN dirty USING (order_key) WHERE `+counting,
+		lineNow+`JOIN dirty USING (order_key) WHERE `+counting,
+	); err != nil {
+		return err
+	}
+	return d.run(ctx, `ANALYZE pos_now`, `ANALYZE line_now`)
 }

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -97,7 +98,7 @@ func (j *Job) Run(ctx context.Context, opt Options) (*Report, error) {
 		AsOf: opt.AsOf.In(j.Config.Zone).Format(time.RFC3339), Kind: opt.Kind, Files: []ingest.File{}, Waiting: []ingest.File{},
 		Totals: []export.Total{}, Payouts: []match.PayoutDifference{}, Fees: []match.FeeDifference{}, Bank: []match.BankTie{}, MissingYears: []int{}, Seconds: map[string]float64{},
 	}
-	indexed := func() error { return nil }
+	index := indexing{}
 	if len(opt.Inbox) > 0 {
 		start := time.Now()
 		loaded, err := ingest.Paths(ctx, j.Pool, opt.Inbox, j.ingestOptions(opt))
@@ -105,41 +106,56 @@ func (j *Job) Run(ctx context.Context, opt Options) (*Report, error) {
 			return nil, err
 		}
 		report.take(loaded)
-		if indexed, err = j.index(ctx, loaded); err != nil {
+		if index, err = j.index(ctx, loaded); err != nil {
 			return nil, err
 		}
 		report.Seconds["ingest"] = time.Since(start).Seconds()
-	} else if err := (ingest.Report{}).Index(ctx, j.Pool); err != nil { // of a load that was broken off
+	} else if err := postgres.IndexPartitions(ctx, j.Pool); err != nil { // of a load that was broken off
 		return nil, err
 	}
-	err = j.decideAndExport(ctx, opt, report)
-	if err := errors.Join(err, indexed()); err != nil {
+	err = j.decideAndExport(ctx, opt, report, index.begin)
+	if err := errors.Join(err, index.wait()); err != nil {
 		return nil, err
 	}
 	return report, nil
 }
 
-// index makes the indexes that loading left to be made. The first decision of a database reads everything once and looks for
-// nothing, so that it need not wait for them; what is returned does.
-func (j *Job) index(ctx context.Context, loaded ingest.Report) (wait func() error, err error) {
-	var decided bool
-	if err := j.Pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM file WHERE counts)`).Scan(&decided); err != nil {
-		return nil, fmt.Errorf("look for earlier decisions: %w", err)
-	}
-	if decided {
-		return func() error { return nil }, loaded.Index(ctx, j.Pool)
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- loaded.Index(ctx, j.Pool) }()
-	return func() error {
-		defer cancel()
-		return <-done
-	}, nil
+// indexing makes the indexes that loading left to be made, once and beside what else goes on.
+type indexing struct {
+	begin func() // nil where nothing is to be made
+	done  chan error
 }
 
-// decideAndExport is a run after loading.
-func (j *Job) decideAndExport(ctx context.Context, opt Options, report *Report) error {
+func (i *indexing) wait() error {
+	if i.begin == nil {
+		return nil
+	}
+	i.begin()
+	return <-i.done
+}
+
+// index makes the indexes after a load, or leaves them to be made. The first decision of a database reads everything once and
+// looks for nothing, so that it need not wait for them; and as most of it keeps one processor busy, the other makes them.
+func (j *Job) index(ctx context.Context, loaded ingest.Report) (indexing, error) {
+	var decided bool
+	if err := j.Pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM file WHERE counts)`).Scan(&decided); err != nil {
+		return indexing{}, fmt.Errorf("look for earlier decisions: %w", err)
+	}
+	if err := loaded.Analyze(ctx, j.Pool); err != nil {
+		return indexing{}, err
+	}
+	if decided {
+		return indexing{}, postgres.IndexPartitions(ctx, j.Pool)
+	}
+	done := make(chan error, 1)
+	begin := sync.OnceFunc(func() {
+		go func() { done <- postgres.IndexPartitions(ctx, j.Pool) }()
+	})
+	return indexing{begin, done}, nil
+}
+
+// decideAndExport is a run after loading. joined is called when the fresh rows are joined; it may be nil.
+func (j *Job) decideAndExport(ctx context.Context, opt Options, report *Report, joined func()) error {
 	start := time.Now()
 	// On one snapshot: a file that another program loads meanwhile is the next run's, whole.
 	err := postgres.TransactSnapshot(ctx, j.Pool, func(tx pgx.Tx) (bool, error) {
@@ -155,7 +171,7 @@ func (j *Job) decideAndExport(ctx context.Context, opt Options, report *Report) 
 		if same {
 			err = j.tellAgain(ctx, tx, opt, report)
 		} else {
-			err = j.decide(ctx, tx, match.Scope{From: opt.From, To: opt.To}, opt.AsOf, report)
+			err = j.decide(ctx, tx, match.Scope{From: opt.From, To: opt.To}, opt.AsOf, report, joined)
 		}
 		if err != nil {
 			return false, err
@@ -192,7 +208,7 @@ func (j *Job) Ingest(ctx context.Context, opt Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := loaded.Index(ctx, j.Pool); err != nil {
+	if err := errors.Join(loaded.Analyze(ctx, j.Pool), postgres.IndexPartitions(ctx, j.Pool)); err != nil {
 		return nil, err
 	}
 	report := &Report{
@@ -280,11 +296,11 @@ func (j *Job) tellAgain(ctx context.Context, tx pgx.Tx, opt Options, report *Rep
 }
 
 // decide computes verdicts, explanations and cases within tx, and the totals over the asked range.
-func (j *Job) decide(ctx context.Context, tx pgx.Tx, scope match.Scope, asOf time.Time, report *Report) error {
+func (j *Job) decide(ctx context.Context, tx pgx.Tx, scope match.Scope, asOf time.Time, report *Report, joined func()) error {
 	if err := retention.Thaw(ctx, tx); err != nil {
 		return err
 	}
-	rules := match.Rules{AsOf: asOf, Zone: j.Config.Zone, Calendar: j.Calendar, Acquirers: j.Config.Acquirers}
+	rules := match.Rules{AsOf: asOf, Zone: j.Config.Zone, Calendar: j.Calendar, Acquirers: j.Config.Acquirers, Joined: joined}
 	result, err := match.Decide(ctx, tx, scope, rules)
 	if err != nil {
 		return fmt.Errorf("decide: %w", err)
@@ -418,7 +434,7 @@ func (j *Job) At(ctx context.Context, asOf time.Time, wait time.Duration, do fun
 	}
 	defer release()
 	return postgres.TransactSnapshot(ctx, j.Pool, func(tx pgx.Tx) (bool, error) {
-		if err := j.decide(ctx, tx, match.Scope{}, asOf, &Report{}); err != nil {
+		if err := j.decide(ctx, tx, match.Scope{}, asOf, &Report{}, nil); err != nil {
 			return false, err
 		}
 		return false, do(tx)

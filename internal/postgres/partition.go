@@ -156,9 +156,29 @@ var indexes = map[string][]struct{ name, on string }{
 	"settlement_row": {{"by_key", "(order_key)"}},
 }
 
-// IndexPartitions makes the indexes that partitions of the fact tables lack, and refreshes the planner's statistics of
-// those it made one on and of touched: a decision follows at once, and autovacuum would come too late.
-func IndexPartitions(ctx context.Context, pool *pgxpool.Pool, touched []string) error {
+// AnalyzePartitions refreshes the planner's statistics of partitions after a load: a decision follows at once, and autovacuum
+// would come too late.
+func AnalyzePartitions(ctx context.Context, pool *pgxpool.Pool, partitions []string) error {
+	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		// Which files and dates a partition holds shows in a few thousand rows as well as in thirty thousand.
+		if _, err := tx.Exec(ctx, `SET LOCAL default_statistics_target = 20`); err != nil {
+			return err
+		}
+		for _, p := range partitions {
+			if _, err := tx.Exec(ctx, "ANALYZE "+p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("analyze the partitions: %w", err)
+	}
+	return nil
+}
+
+// IndexPartitions makes the indexes that partitions of the fact tables lack.
+func IndexPartitions(ctx context.Context, pool *pgxpool.Pool) error {
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, indexLock); err != nil {
 			return err
@@ -170,10 +190,6 @@ func IndexPartitions(ctx context.Context, pool *pgxpool.Pool, touched []string) 
 			  FROM pg_roles
 			 WHERE rolname = current_user
 			   AND rolsuper`); err != nil {
-			return err
-		}
-		// Which files and dates a partition holds shows in a few thousand rows as well as in thirty thousand.
-		if _, err := tx.Exec(ctx, `SET LOCAL default_statistics_target = 20`); err != nil {
 			return err
 		}
 		rows, err := tx.Query(ctx, `
@@ -200,15 +216,8 @@ func IndexPartitions(ctx context.Context, pool *pgxpool.Pool, touched []string) 
 			if !filled {
 				continue
 			}
-			made, err := MakeIndexes(ctx, tx, p.Table, p.Name)
-			if err != nil {
+			if _, err := MakeIndexes(ctx, tx, p.Table, p.Name); err != nil {
 				return err
-			}
-			analyze := made || slices.Contains(touched, p.Name)
-			if analyze {
-				if _, err := tx.Exec(ctx, "ANALYZE "+p.Name); err != nil {
-					return err
-				}
 			}
 		}
 		return nil

@@ -325,7 +325,7 @@ func TestPartitionsAhead(t *testing.T) {
 	if _, err := pool.Exec(t.Context(), insert("pos_row", nil)); err != nil {
 		t.Fatal(err)
 	}
-	if err := postgres.IndexPartitions(t.Context(), pool, partitions.Used()); err != nil {
+	if err := errors.Join(postgres.AnalyzePartitions(t.Context(), pool, partitions.Used()), postgres.IndexPartitions(t.Context(), pool)); err != nil {
 		t.Fatal(err)
 	}
 	for sql, want := range map[string][]string{

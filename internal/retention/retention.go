@@ -136,7 +136,7 @@ func locked(ctx context.Context, pool *pgxpool.Pool, wait time.Duration, do func
 		return err
 	}
 	defer release()
-	if err := postgres.IndexPartitions(ctx, pool, nil); err != nil {
+	if err := postgres.IndexPartitions(ctx, pool); err != nil {
 		return err
 	}
 	err = do()
@@ -848,7 +848,7 @@ func (m *mover) thaw(ctx context.Context, where string) error {
 // once, now that they are warm, and not some night when the server has to. Of the tables that a night reads whole, a month was
 // deleted. A restored month's indexes are there; what stayed behind has some, too.
 func settle(ctx context.Context, pool *pgxpool.Pool, archived []Moved) error {
-	if err := postgres.IndexPartitions(ctx, pool, nil); err != nil {
+	if err := postgres.IndexPartitions(ctx, pool); err != nil {
 		return err
 	}
 	for _, m := range archived {
