@@ -165,7 +165,7 @@ DELETE FROM verdict AS v
 INSERT INTO plain_match
 SELECT acquirer, merchant_id, channel, type, currency, business_date, due_date, settle_date, settle_file_id, payout_id, 1, count(*),
        sum(amount), sum(COALESCE(net_amount, amount - COALESCE(fee, 0))),
-       array_agg((extract(epoch FROM txn_time) - extract(epoch FROM business_date))::integer ORDER BY txn_time, order_key)
+       array_agg(floor(extract(epoch FROM txn_time) - extract(epoch FROM business_date))::integer ORDER BY txn_time, order_key)
   FROM plain
  GROUP BY acquirer, merchant_id, channel, type, currency, business_date, due_date, settle_date, settle_file_id, payout_id;
 

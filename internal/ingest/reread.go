@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -85,6 +87,7 @@ func (l *loader) rereadLines(ctx context.Context, tx pgx.Tx, entry *register, ki
 		return false, nil
 	}
 	entry.rowsRejected = 0
+	asked := slices.Collect(maps.Keys(rejected))
 	var none *held
 	switch err := l.copyRows(ctx, tx, entry, kind, &chosen{reader, rejected}); {
 	case errors.As(err, &unreadable), errors.As(err, &none):
@@ -93,6 +96,14 @@ func (l *loader) rereadLines(ctx context.Context, tx pgx.Tx, entry *register, ki
 		return false, err
 	}
 	if same, err := entry.unchanged(source); err != nil || !same {
+		return false, err
+	}
+	// What they say is no run's word yet.
+	if _, err := tx.Exec(ctx, `
+		INSERT INTO reread_line (file_id, line)
+		SELECT file_id, line FROM pos_row WHERE file_id = $1 AND line = ANY ($2)
+		 UNION ALL
+		SELECT file_id, line FROM settlement_row WHERE file_id = $1 AND line = ANY ($2)`, entry.fileID, asked); err != nil {
 		return false, err
 	}
 	// A line that the profile passes over now, a title or a total, is no row and was never one.

@@ -100,21 +100,13 @@ func (d *decision) countDue(ctx context.Context) error {
 		pgx.CopyFromSlice(len(combinations), func(i int) ([]any, error) {
 			c := combinations[i]
 			acquirer := d.rules.Acquirers.Get(c.Acquirer)
-			cycle := acquirer.Cycle
-			if c.Cycle != "" {
-				var err error
-				if cycle, err = recon.ParseCycle(c.Cycle); err != nil {
-					return nil, fmt.Errorf("stored order of %s on %s: %w", c.Acquirer, c.BusinessDate.Format(time.DateOnly), err)
-				}
-			}
-			due, err := d.rules.Calendar.Due(recon.DateFromUTC(c.BusinessDate), cycle)
-			var noYear calendar.MissingYearError
+			due, noYear, err := d.dueDate(c.Acquirer, c.BusinessDate, c.Cycle)
 			switch {
-			case errors.As(err, &noYear):
-				missing[noYear.Year] = true
-				return []any{c.Acquirer, c.BusinessDate, c.Cycle, nil, false, int16(noYear.Year), acquirer.Tolerance}, nil
 			case err != nil:
 				return nil, err
+			case noYear != 0:
+				missing[noYear] = true
+				return []any{c.Acquirer, c.BusinessDate, c.Cycle, nil, false, int16(noYear), acquirer.Tolerance}, nil
 			}
 			isDue := !d.rules.AsOf.Before(due.At(acquirer.Deadline, d.rules.Zone))
 			return []any{c.Acquirer, c.BusinessDate, c.Cycle, due.UTC(), isDue, nil, acquirer.Tolerance}, nil
@@ -136,4 +128,44 @@ func (d *decision) countDue(ctx context.Context) error {
 		    SET due_date = excluded.due_date, missing_year = excluded.missing_year
 		  WHERE (due_day.due_date, due_day.missing_year) IS DISTINCT FROM (excluded.due_date, excluded.missing_year)`,
 	)
+}
+
+// dueDate counts the due date of an acquirer's orders of a business date and cycle, "" for the acquirer's own; or names the
+// calendar year without which it cannot be counted.
+func (d *decision) dueDate(acquirer string, business time.Time, named string) (due recon.Date, missingYear int, err error) {
+	cycle := d.rules.Acquirers.Get(acquirer).Cycle
+	if named != "" {
+		if cycle, err = recon.ParseCycle(named); err != nil {
+			return due, 0, fmt.Errorf("stored order of %s on %s: %w", acquirer, business.Format(time.DateOnly), err)
+		}
+	}
+	due, err = d.rules.Calendar.Due(recon.DateFromUTC(business), cycle)
+	var noYear calendar.MissingYearError
+	if errors.As(err, &noYear) {
+		return recon.Date{}, noYear.Year, nil
+	}
+	return due, 0, err
+}
+
+// dueChanged reports whether a due date that was counted before is another one now. Archived months rest as they are.
+func (d *decision) dueChanged(ctx context.Context) (changed bool, err error) {
+	rows, err := d.tx.Query(ctx, `
+		SELECT acquirer, business_date, cycle, due_date, COALESCE(missing_year, 0)::integer
+		  FROM due_day
+		 WHERE business_date >= COALESCE((SELECT max(month) + interval '1 month' FROM archive.month), '-infinity')`)
+	if err != nil {
+		return false, err
+	}
+	var (
+		acquirer, cycle string
+		business        time.Time
+		was             *time.Time
+		missing         int
+	)
+	_, err = pgx.ForEachRow(rows, []any{&acquirer, &business, &cycle, &was, &missing}, func() error {
+		due, noYear, err := d.dueDate(acquirer, business, cycle)
+		changed = changed || noYear != missing || was != nil && !was.Equal(due.UTC())
+		return err
+	})
+	return changed, err
 }

@@ -40,8 +40,10 @@ func PayoutDifferences(ctx context.Context, tx pgx.Tx, onlyNew bool) ([]PayoutDi
 		          JOIN file AS f USING (file_id)
 		         WHERE NOT f.decided
 		         UNION
-		        SELECT acquirer, payout_id
-		          FROM plain_now
+		        SELECT m.acquirer, m.payout_id
+		          FROM plain_now AS m
+		          JOIN file AS f ON f.file_id = m.settle_file_id
+		         WHERE NOT f.decided
 		         UNION
 		        SELECT r.acquirer, r.payout_id
 		          FROM line_now AS r

@@ -235,11 +235,11 @@ func plainSums(order, line string) string {
 	return strings.NewReplacer("{o}", order, "{l}", line).Replace(`count(*)::integer AS orders,
 		        sum({o}.amount) AS amount,
 		        sum(COALESCE({l}.net_amount, {l}.amount - COALESCE({l}.fee, 0))) AS net,
-		        array_agg((date_part('epoch', {o}.txn_time) - 86400 * ({o}.business_date - DATE '1970-01-01'))::integer) AS sold`)
+		        array_agg(floor(date_part('epoch', {o}.txn_time) - 86400 * ({o}.business_date - DATE '1970-01-01'))::integer) AS sold`)
 }
 
 // findKnown adds to dirty the fresh keys that earlier files told of: only with what they said can these be decided. Every
-// key is looked up in the index of every partition; a scan of the history would cost what the history holds.
+// key is looked up in the index of every partition that has earlier rows; a scan of the history would cost what it holds.
 func (d *decision) findKnown(ctx context.Context) error {
 	if d.all {
 		return nil
@@ -253,15 +253,43 @@ func (d *decision) findKnown(ctx context.Context) error {
 	); err != nil {
 		return err
 	}
-	return d.with(ctx, fewKeys,
+	var (
+		keys, rows  int64
+		first, last *time.Time
+	)
+	if err := d.tx.QueryRow(ctx, `
+		SELECT (SELECT count(*) FROM fresh_key),
+		       COALESCE(sum(rows_loaded), 0)::bigint,
+		       min(first_date),
+		       max(last_date)
+		  FROM file
+		 WHERE state = 'loaded'
+		   AND kind IN ('pos_log', 'settlement')
+		   AND file_id <> ALL (`+integers(d.fresh.pos)+`)
+		   AND file_id <> ALL (`+integers(d.fresh.lines)+`)`).Scan(&keys, &rows, &first, &last); err != nil {
+		return err
+	}
+	if first == nil {
+		return d.run(ctx, `DROP TABLE fresh_key`)
+	}
+	earlier := fmt.Sprintf("BETWEEN '%s' AND '%s'", recon.DateFromUTC(*first), recon.DateFromUTC(*last))
+	return d.with(ctx, lookUps(keys, rows),
 		`INSERT INTO dirty
 		 SELECT k.order_key
 		   FROM fresh_key AS k
-		  WHERE EXISTS (SELECT FROM pos_row AS p WHERE p.order_key = k.order_key AND p.file_id <> ALL (`+integers(d.fresh.pos)+`))`,
+		  WHERE EXISTS (SELECT
+		                  FROM pos_row AS p
+		                 WHERE p.order_key = k.order_key
+		                   AND p.business_date `+earlier+`
+		                   AND p.file_id <> ALL (`+integers(d.fresh.pos)+`))`,
 		`INSERT INTO dirty
 		 SELECT k.order_key
 		   FROM fresh_key AS k
-		  WHERE EXISTS (SELECT FROM settlement_row AS s WHERE s.order_key = k.order_key AND s.file_id <> ALL (`+integers(d.fresh.lines)+`))`,
+		  WHERE EXISTS (SELECT
+		                  FROM settlement_row AS s
+		                 WHERE s.order_key = k.order_key
+		                   AND s.business_date `+earlier+`
+		                   AND s.file_id <> ALL (`+integers(d.fresh.lines)+`))`,
 		`DROP TABLE fresh_key`,
 	)
 }
@@ -274,6 +302,14 @@ func PlainLedger(sign int, where string) string {
 		   FROM plain AS p
 		  WHERE ` + where + `
 		  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10`
+}
+
+// lookUps returns the settings for finding keys among rows: looking one up costs about what reading twenty rows does.
+func lookUps(keys, rows int64) []string {
+	if keys*20 > rows {
+		return wholeSides
+	}
+	return fewKeys
 }
 
 // takeBack takes out of plain_match what is decided again, or everything, and lets the fresh files count.
@@ -314,7 +350,7 @@ func (d *decision) takeBack(ctx context.Context) error {
 	); err != nil {
 		return err
 	}
-	return d.run(ctx, `
+	return d.run(ctx, `DELETE FROM reread_line`, `
 		UPDATE file
 		   SET counts = (state = 'loaded' AND replaced_by IS NULL)
 		 WHERE counts <> (state = 'loaded' AND replaced_by IS NULL)`)
@@ -344,9 +380,8 @@ func (d *decision) bringTogether(ctx context.Context) error {
 		         WHERE i.inhparent IN ('pos_row'::regclass, 'settlement_row'::regclass))`).Scan(&keys, &rows); err != nil {
 		return err
 	}
-	// Looking a key up costs about what reading twenty rows does.
-	settings := fewKeys
-	if d.all || keys*20 > rows {
+	settings := lookUps(keys, rows)
+	if d.all { // the indexes may still be in the making
 		settings = wholeSides
 	}
 	if d.all && keys <= listedKeys {

@@ -2,15 +2,15 @@ package match
 
 import (
 	"context"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 )
 
 // chooseScope begins dirty, the keys to decide, and finds the fresh files.
 //
-// Beside what is asked for, always decided again are: keys of files that were replaced; all that is open; and all that was
-// matched by anything but its own key, since a better partner may have arrived. Fresh files' own keys follow in matchPlainly,
+// Beside what is asked for, always decided again are: keys of files that were replaced; all that is open; all that was
+// matched by anything but its own key, since a better partner may have arrived, or by a tolerance. Where the calendar or an
+// acquirer's cycle has changed due dates, all is: those of plain matches are told together. Fresh files' own keys follow in matchPlainly,
 // those of lines whose payout has changed in keepPayouts.
 func (d *decision) chooseScope(ctx context.Context, scope Scope) error {
 	// A handful of rows that every statement joins: without statistics the planner takes them for one.
@@ -38,6 +38,11 @@ func (d *decision) chooseScope(ctx context.Context, scope Scope) error {
 		return err
 	}
 	d.all = scope.All || nothing || mixed
+	if !d.all {
+		if d.all, err = d.dueChanged(ctx); err != nil {
+			return err
+		}
+	}
 	if err := d.readFresh(ctx); err != nil {
 		return err
 	}
@@ -66,7 +71,8 @@ func (d *decision) chooseScope(ctx context.Context, scope Scope) error {
 		 SELECT unnest(ARRAY[order_key, settle_key])
 		   FROM verdict
 		  WHERE outcome <> 'matched'
-		     OR settle_key <> order_key`,
+		     OR settle_key <> order_key
+		     OR pos_amount IS DISTINCT FROM settled_amount -- matched by a tolerance, which may be another now`,
 	); err != nil {
 		return err
 	}
@@ -81,7 +87,7 @@ func (d *decision) chooseScope(ctx context.Context, scope Scope) error {
 		SELECT order_key FROM pos_row WHERE business_date BETWEEN $1 AND $2 AND file_id <> ALL ($3)
 		 UNION ALL
 		SELECT order_key FROM settlement_row WHERE business_date BETWEEN $1 AND $2 AND file_id <> ALL ($4)`,
-		scope.From.UTC(), scope.To.UTC(), slices.Concat([]int32{}, d.fresh.pos), slices.Concat([]int32{}, d.fresh.lines))
+		scope.From.UTC(), scope.To.UTC(), append([]int32{}, d.fresh.pos...), append([]int32{}, d.fresh.lines...))
 	return err
 }
 

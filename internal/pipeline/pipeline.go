@@ -282,15 +282,17 @@ func (j *Job) tellAgain(ctx context.Context, tx pgx.Tx, opt Options, report *Rep
 	if report.Bank, report.BankCredited, err = match.BankTies(ctx, tx, rules); err != nil {
 		return err
 	}
-	rows, err := tx.Query(ctx, `SELECT DISTINCT missing_year::integer FROM verdict WHERE missing_year IS NOT NULL ORDER BY 1`)
-	if err != nil {
-		return fmt.Errorf("read which years are missing: %w", err)
+	var summary []byte
+	if err := tx.QueryRow(ctx, `SELECT summary FROM run ORDER BY run_id DESC LIMIT 1`).Scan(&summary); err != nil {
+		return fmt.Errorf("read what the last run told: %w", err)
 	}
-	years, err := pgx.CollectRows(rows, pgx.RowTo[int])
-	if err != nil {
-		return fmt.Errorf("read which years are missing: %w", err)
+	var last struct {
+		MissingYears []int `json:"missing_years"`
 	}
-	report.MissingYears = append(report.MissingYears, years...)
+	if err := json.Unmarshal(summary, &last); err != nil {
+		return fmt.Errorf("read what the last run told: %w", err)
+	}
+	report.MissingYears = last.MissingYears
 	report.Totals, err = export.Totals(ctx, tx, export.Selection{})
 	return err
 }
