@@ -12,6 +12,7 @@ SELECT order_key, 0, business_date, true, false, 1, file_id, line, order_key,
   FROM plain;
 DROP VIEW decided;
 DROP VIEW plain;
+DROP TABLE reread_line;
 DROP TABLE plain_match;
 DROP TABLE payout_state;
 DROP TABLE due_day;

@@ -94,6 +94,14 @@ CREATE INDEX verdict_by_payout ON verdict (payout_id) WHERE payout_id IS NOT NUL
 -- Nearly all that has a verdict is open now: an index of what is open finds nothing faster.
 DROP INDEX verdict_open;
 
+-- Rejected lines that a corrected profile reads as facts join a file that counts already. Until a run has decided them they are
+-- named here, and make no plain match.
+CREATE TABLE reread_line (
+    file_id integer NOT NULL,
+    line    integer NOT NULL,
+    CONSTRAINT reread_line_once PRIMARY KEY (file_id, line)
+);
+
 -- What makes a plain match, given that no verdict says otherwise: every key that is none has a verdict.
 CREATE VIEW plain AS
 SELECT p.order_key,
@@ -137,7 +145,9 @@ SELECT p.order_key,
    AND d.cycle = COALESCE(p.settle_cycle, '')
   LEFT JOIN payout_state AS y ON y.acquirer = s.acquirer AND y.payout_id = s.payout_id
  WHERE p.type <> 'VOID'
-   AND NOT EXISTS (SELECT FROM verdict AS v WHERE v.order_key = p.order_key);
+   AND NOT EXISTS (SELECT FROM verdict AS v WHERE v.order_key = p.order_key)
+   AND NOT EXISTS (SELECT FROM reread_line AS r WHERE (r.file_id, r.line) = (p.file_id, p.line))
+   AND NOT EXISTS (SELECT FROM reread_line AS r WHERE (r.file_id, r.line) = (s.file_id, s.line));
 
 INSERT INTO payout_state -- until the next run counts them anew, no more than what its orders show
 SELECT DISTINCT ON (v.acquirer, v.payout_id)
