@@ -385,7 +385,7 @@ func checkPayouts(t failer, w *world, report *pipeline.Report, want map[[2]strin
 var decided = []string{
 	`SELECT v::text FROM decided AS v ORDER BY order_key, episode`,
 	`SELECT x::text FROM explanation AS x ORDER BY order_key, episode`,
-	`SELECT i::text FROM incident AS i ORDER BY incident_id`,
+	`SELECT i::text FROM incident AS i ORDER BY incident_id, as_of`,
 	`SELECT m::text FROM pos_merged AS m ORDER BY order_key, episode`,
 	`SELECT m::text FROM settlement_merged AS m ORDER BY order_key, episode`,
 	`SELECT s::text FROM standing_line AS s ORDER BY order_key, file_id, line`,
