@@ -754,8 +754,8 @@ func readExpected(ctx context.Context, tx pgx.Tx, sql string, args ...any) (list
 const wholeSince = `(SELECT COALESCE(max(last_settle_date), '-infinity') FROM archive.month)`
 
 // BankTies returns what the account statements say of the payouts, and of the days' nets of acquirers that report none: all
-// that is not simply credited, in the order of date, acquirer and payout, and how many are. It reads
-// payout_state, so it must follow Decide.
+// that is not simply credited, in the order of date, acquirer and payout, and how many are. It reads payout_state,
+// so it must follow Decide.
 func BankTies(ctx context.Context, tx pgx.Tx, rules Rules) (open []BankTie, credited int, err error) {
 	open = []BankTie{}
 	b, err := readBank(ctx, tx, rules)

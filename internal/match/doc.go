@@ -1,6 +1,7 @@
 // Package match decides outcomes: it finds what stands for every key, matches orders with settlement lines in the
-// ordered passes of the contract, and stores one verdict for each order and each line that no order claims. All of that
-// is set-based SQL over the facts; which cause explains a verdict is not decided here.
+// ordered passes of the contract, and stores one verdict for each order and each line that no order claims; plain matches,
+// which follow from the facts, are told together instead (plain.go). All of that is set-based SQL over the facts; which
+// cause explains a verdict is not decided here.
 //
 // Beside the orders it ties the money: payouts with their lines (payout.go), with the bank's account statements (bank.go,
 // in Go, since it searches for sums among few lines), and fees with the contracts (fees.go).
@@ -10,10 +11,12 @@
 //
 // The statements work on these temporary tables, dropped with the transaction:
 //
-//	dirty         keys to decide again (absent when all are)
-//	payout_state  the newest version of every payout, at the end of its chain of re-issues
+//	plain_now     plain matches among the fresh rows, told together
+//	dirty         keys to decide one by one
+//	payout_now    the newest version of every payout, at the end of its chain of re-issues; kept in payout_state
+//	pos_now, line_now  all rows of the dirty keys
 //	slow_key      keys with several rows: what stands must be found out
-//	wo, wl        the standing order and the standing settlement lines of every key
+//	wo, wl        the standing order and the standing settlement lines of every dirty key
 //	due           due date of every acquirer × business date × settle cycle
 //	candidate     pairs that a pass beyond the key found
 //	pair          those of them that are one to one

@@ -12,6 +12,58 @@ import (
 	"github.com/posrecon/posrecon/internal/recon"
 )
 
+// listedKeys bounds how many keys are handed over as a list: two megabytes.
+const listedKeys = 100_000
+
+// bringTogether reads all rows of the keys to decide: by the index, unless they are so many that reading everything costs less.
+func (d *decision) bringTogether(ctx context.Context) error {
+	const posNow, lineNow = `
+		CREATE TEMP TABLE pos_now ON COMMIT DROP AS
+		SELECT r.*
+		  FROM pos_row AS r
+		`, `
+		CREATE TEMP TABLE line_now ON COMMIT DROP AS
+		SELECT r.*
+		  FROM settlement_row AS r
+		`
+	counting := `r.file_id <> ALL (` + integers(d.replaced) + `)`
+	var keys, rows int64
+	if err := d.tx.QueryRow(ctx, `
+		SELECT (SELECT count(*) FROM dirty),
+		       (SELECT COALESCE(sum(greatest(c.reltuples, 0)), 0)::bigint
+		          FROM pg_inherits AS i
+		          JOIN pg_class AS c ON c.oid = i.inhrelid
+		         WHERE i.inhparent IN ('pos_row'::regclass, 'settlement_row'::regclass))`).Scan(&keys, &rows); err != nil {
+		return err
+	}
+	settings := lookUps(keys, rows)
+	if d.all { // the indexes may still be in the making
+		settings = wholeSides
+	}
+	if d.all && keys <= listedKeys {
+		// A list, unlike a temporary table, can be looked into by several workers, which read the rows side by side.
+		found, err := d.tx.Query(ctx, `SELECT order_key FROM dirty`)
+		if err != nil {
+			return err
+		}
+		list, err := pgx.CollectRows(found, pgx.RowTo[[16]byte])
+		if err != nil {
+			return err
+		}
+		for _, sql := range []string{posNow, lineNow} {
+			if _, err := d.tx.Exec(ctx, sql+`WHERE r.order_key = ANY ($1) AND `+counting, list); err != nil {
+				return err
+			}
+		}
+	} else if err := d.with(ctx, settings,
+		posNow+`JOIN dirty USING (order_key) WHERE `+counting,
+		lineNow+`JOIN dirty USING (order_key) WHERE `+counting,
+	); err != nil {
+		return err
+	}
+	return d.run(ctx, `ANALYZE pos_now`, `ANALYZE line_now`)
+}
+
 // gather brings together what stands: wo has one row per order, wl one per key that has settlement lines, whether it
 // came the short way (one row, which stands) or the long one.
 func (d *decision) gather(ctx context.Context) error {
@@ -147,12 +199,15 @@ func (d *decision) dueDate(acquirer string, business time.Time, named string) (d
 	return due, 0, err
 }
 
+// liveDates is the condition that a business date lies behind the archived months.
+const liveDates = `business_date >= COALESCE((SELECT max(month) + interval '1 month' FROM archive.month), '-infinity')`
+
 // dueChanged reports whether a due date that was counted before is another one now. Archived months rest as they are.
 func (d *decision) dueChanged(ctx context.Context) (changed bool, err error) {
 	rows, err := d.tx.Query(ctx, `
 		SELECT acquirer, business_date, cycle, due_date, COALESCE(missing_year, 0)::integer
 		  FROM due_day
-		 WHERE business_date >= COALESCE((SELECT max(month) + interval '1 month' FROM archive.month), '-infinity')`)
+		 WHERE `+liveDates)
 	if err != nil {
 		return false, err
 	}

@@ -26,8 +26,7 @@ type PayoutDifference struct {
 // net of the standing SETTLED lines + difference. A line without a net amount counts with its amount less its fee. The
 // lines of a payout that was re-issued count for the newest of its chain. Acquirers whose lines never name a payout
 // are left out: there is nothing to tie. So are payouts that have lines in the archive, which were tied while those were here.
-// With onlyNew, only payouts that undecided files tell of, or whose lines they
-// bring, are looked at. It reads what Decide
+// With onlyNew, only payouts that undecided files tell of, or whose lines they bring, are looked at. It reads what Decide
 // leaves behind, so it must follow it.
 func PayoutDifferences(ctx context.Context, tx pgx.Tx, onlyNew bool) ([]PayoutDifference, error) {
 	touched := `SELECT acquirer, last_id FROM payout_state`

@@ -8,74 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/posrecon/posrecon/internal/recon"
 )
-
-// fresh are files whose rows no run has decided and which count, with the business dates that bound their rows.
-type fresh struct {
-	pos, lines           []int32
-	posDates, linesDates [2]recon.Date
-}
-
-// readFresh reads which files are fresh; where all is decided, every file that counts.
-func (d *decision) readFresh(ctx context.Context) error {
-	rows, err := d.tx.Query(ctx, `
-		SELECT file_id, kind = 'pos_log', first_date, last_date
-		  FROM file
-		 WHERE state = 'loaded'
-		   AND replaced_by IS NULL
-		   AND kind IN ('pos_log', 'settlement')
-		   AND first_date IS NOT NULL
-		   AND (NOT decided OR $1)
-		 ORDER BY file_id`, d.all)
-	if err != nil {
-		return err
-	}
-	var (
-		id          int32
-		pos         bool
-		first, last time.Time
-	)
-	_, err = pgx.ForEachRow(rows, []any{&id, &pos, &first, &last}, func() error {
-		files, dates := &d.fresh.lines, &d.fresh.linesDates
-		if pos {
-			files, dates = &d.fresh.pos, &d.fresh.posDates
-		}
-		*files = append(*files, id)
-		if from := recon.DateFromUTC(first); dates[0].IsZero() || from.Before(dates[0]) {
-			dates[0] = from
-		}
-		if to := recon.DateFromUTC(last); to.After(dates[1]) {
-			dates[1] = to
-		}
-		return nil
-	})
-	return err
-}
-
-// where returns the condition that a row of alias is of a fresh file, in constants: they let the planner read only the
-// partitions that hold such rows, and hash a long list of files.
-func where(alias string, files []int32, dates [2]recon.Date) string {
-	if len(files) == 0 {
-		return "false"
-	}
-	return fmt.Sprintf("%[1]s.file_id = ANY (%[2]s) AND %[1]s.business_date BETWEEN '%[3]s' AND '%[4]s'",
-		alias, integers(files), dates[0], dates[1])
-}
-
-func (f *fresh) posRow(alias string) string { return where(alias, f.pos, f.posDates) }
-func (f *fresh) line(alias string) string   { return where(alias, f.lines, f.linesDates) }
-
-// integers returns ids as an SQL array constant.
-func integers(ids []int32) string {
-	texts := make([]string, len(ids))
-	for i, id := range ids {
-		texts[i] = strconv.Itoa(int(id))
-	}
-	return "'{" + strings.Join(texts, ",") + "}'::integer[]"
-}
 
 // agree is the condition that an order p and its line s are a plain match, where each is the only row of the key and the
 // line's payout is in state y.
@@ -204,31 +138,6 @@ func (d *decision) setApart(ctx context.Context) error {
 	)
 }
 
-// Settings that make a plan what it is known to have to be: the planner has no statistics of a partitioned table as a whole,
-// takes what it joins for billions of rows or for a few, and chooses a loop or a sort that takes ten times as long.
-var (
-	// Both sides are read once and hashed, by one worker beside the leader: counting, which is the leader's alone, takes it as
-	// long as the join takes the two.
-	wholeSides = []string{"enable_nestloop = off", "enable_sort = off", "parallel_tuple_cost = 0", "parallel_setup_cost = 0",
-		"max_parallel_workers_per_gather = 1"}
-	// Few keys are looked up in the indexes of a long history.
-	fewKeys = []string{"enable_hashjoin = off"}
-)
-
-// with runs statements under settings of the planner, and takes those back.
-func (d *decision) with(ctx context.Context, settings []string, statements ...string) error {
-	var all []string
-	for _, s := range settings {
-		all = append(all, "SET LOCAL "+s)
-	}
-	all = append(all, statements...)
-	for _, s := range settings {
-		name, _, _ := strings.Cut(s, " ")
-		all = append(all, "SET LOCAL "+name+" TO DEFAULT")
-	}
-	return d.run(ctx, all...)
-}
-
 // plainSums returns the sums of plain matches over orders of one alias and lines of another: how many, their money,
 // unsigned, and when each was sold, in seconds after the business date began in UTC.
 func plainSums(order, line string) string {
@@ -239,7 +148,7 @@ func plainSums(order, line string) string {
 }
 
 // findKnown adds to dirty the fresh keys that earlier files told of: only with what they said can these be decided. Every
-// key is looked up in the index of every partition that has earlier rows; a scan of the history would cost what it holds.
+// key is looked up in the index of every partition that has earlier rows; only a short history is read.
 func (d *decision) findKnown(ctx context.Context) error {
 	if d.all {
 		return nil
@@ -294,6 +203,10 @@ func (d *decision) findKnown(ctx context.Context) error {
 	)
 }
 
+// LedgerColumns are the columns of plain_match.
+const LedgerColumns = `acquirer, merchant_id, channel, type, currency, business_date, due_date, settle_date, settle_file_id, payout_id,
+		        sign, orders, amount, net, sold`
+
 // PlainLedger selects what plain matches that meet a condition on view plain, as p, come to: what follows on sign in the columns
 // of plain_match, with sign before it.
 func PlainLedger(sign int, where string) string {
@@ -304,21 +217,13 @@ func PlainLedger(sign int, where string) string {
 		  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10`
 }
 
-// lookUps returns the settings for finding keys among rows: looking one up costs about what reading twenty rows does.
-func lookUps(keys, rows int64) []string {
-	if keys*20 > rows {
-		return wholeSides
-	}
-	return fewKeys
-}
-
 // takeBack takes out of plain_match what is decided again, or everything, and lets the fresh files count.
 func (d *decision) takeBack(ctx context.Context) error {
 	if d.all {
 		if err := d.run(ctx,
 			`DELETE FROM plain_match`,
 			// What is archived keeps the due dates that it was decided by.
-			`DELETE FROM due_day WHERE business_date >= COALESCE((SELECT max(month) + interval '1 month' FROM archive.month), '-infinity')`,
+			`DELETE FROM due_day WHERE `+liveDates,
 			`DELETE FROM verdict`,
 			`DELETE FROM pos_merged`,
 			`DELETE FROM settlement_merged`,
@@ -339,8 +244,7 @@ func (d *decision) takeBack(ctx context.Context) error {
 		 SELECT p.*
 		   FROM maybe_plain AS m
 		   JOIN plain AS p ON p.order_key = m.order_key`,
-		`INSERT INTO plain_match (acquirer, merchant_id, channel, type, currency, business_date, due_date, settle_date, settle_file_id, payout_id,
-		        sign, orders, amount, net, sold)
+		`INSERT INTO plain_match (`+LedgerColumns+`)
 		 SELECT p.acquirer, p.merchant_id, p.channel, p.type, p.currency, p.business_date, p.due_date, p.settle_date, p.settle_file_id, p.payout_id,
 		        -1, `+plainSums("p", "p")+`
 		   FROM was_plain AS p
@@ -354,56 +258,4 @@ func (d *decision) takeBack(ctx context.Context) error {
 		UPDATE file
 		   SET counts = (state = 'loaded' AND replaced_by IS NULL)
 		 WHERE counts <> (state = 'loaded' AND replaced_by IS NULL)`)
-}
-
-// listedKeys bounds how many keys are handed over as a list: two megabytes.
-const listedKeys = 100_000
-
-// bringTogether reads all rows of the keys to decide: by the index, unless they are so many that reading everything costs less.
-func (d *decision) bringTogether(ctx context.Context) error {
-	const posNow, lineNow = `
-		CREATE TEMP TABLE pos_now ON COMMIT DROP AS
-		SELECT r.*
-		  FROM pos_row AS r
-		`, `
-		CREATE TEMP TABLE line_now ON COMMIT DROP AS
-		SELECT r.*
-		  FROM settlement_row AS r
-		`
-	counting := `r.file_id <> ALL (` + integers(d.replaced) + `)`
-	var keys, rows int64
-	if err := d.tx.QueryRow(ctx, `
-		SELECT (SELECT count(*) FROM dirty),
-		       (SELECT COALESCE(sum(greatest(c.reltuples, 0)), 0)::bigint
-		          FROM pg_inherits AS i
-		          JOIN pg_class AS c ON c.oid = i.inhrelid
-		         WHERE i.inhparent IN ('pos_row'::regclass, 'settlement_row'::regclass))`).Scan(&keys, &rows); err != nil {
-		return err
-	}
-	settings := lookUps(keys, rows)
-	if d.all { // the indexes may still be in the making
-		settings = wholeSides
-	}
-	if d.all && keys <= listedKeys {
-		// A list, unlike a temporary table, can be looked into by several workers, which read the rows side by side.
-		found, err := d.tx.Query(ctx, `SELECT order_key FROM dirty`)
-		if err != nil {
-			return err
-		}
-		list, err := pgx.CollectRows(found, pgx.RowTo[[16]byte])
-		if err != nil {
-			return err
-		}
-		for _, sql := range []string{posNow, lineNow} {
-			if _, err := d.tx.Exec(ctx, sql+`WHERE r.order_key = ANY ($1) AND `+counting, list); err != nil {
-				return err
-			}
-		}
-	} else if err := d.with(ctx, settings,
-		posNow+`JOIN dirty USING (order_key) WHERE `+counting,
-		lineNow+`JOIN dirty USING (order_key) WHERE `+counting,
-	); err != nil {
-		return err
-	}
-	return d.run(ctx, `ANALYZE pos_now`, `ANALYZE line_now`)
 }

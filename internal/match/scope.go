@@ -10,8 +10,8 @@ import (
 //
 // Beside what is asked for, always decided again are: keys of files that were replaced; all that is open; all that was
 // matched by anything but its own key, since a better partner may have arrived, or by a tolerance. Where the calendar or an
-// acquirer's cycle has changed due dates, all is: those of plain matches are told together. Fresh files' own keys follow in matchPlainly,
-// those of lines whose payout has changed in keepPayouts.
+// acquirer's cycle has changed due dates, all is: those of plain matches are told together. Fresh files' own keys follow in
+// matchPlainly, those of lines whose payout has changed in keepPayouts.
 func (d *decision) chooseScope(ctx context.Context, scope Scope) error {
 	// A handful of rows that every statement joins: without statistics the planner takes them for one.
 	if _, err := d.tx.Exec(ctx, `ANALYZE file`); err != nil {

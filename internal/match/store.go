@@ -107,8 +107,7 @@ func (d *decision) store(ctx context.Context) error {
 		        payout_status, payout_fact, payout_id, pos_amount, settled_amount, received
 		   FROM told
 		  WHERE NOT plain`,
-		`INSERT INTO plain_match (acquirer, merchant_id, channel, type, currency, business_date, due_date, settle_date, settle_file_id, payout_id,
-		        sign, orders, amount, net, sold)
+		`INSERT INTO plain_match (`+LedgerColumns+`)
 		 SELECT m.acquirer, m.merchant_id, m.channel, m.type, m.currency, m.business_date, u.due_date, m.settle_date, m.settle_file_id, m.payout_id,
 		        m.sign, m.orders, m.amount, m.net, m.sold
 		   FROM plain_now AS m

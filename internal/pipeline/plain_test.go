@@ -163,29 +163,50 @@ func TestToleranceIsLowered(t *testing.T) {
 	c.holds("2026-03-06 12:00", "without it")
 }
 
+// ownLog is a profile of POS logs that knows some words of its own for statuses.
+func ownLog(t *testing.T, statuses string) []*profile.Profile {
+	t.Helper()
+	p, err := profile.Parse("test", []byte("name: mine\nkind: pos_log\nacquirer: lakala\nmatch: {columns: [单号, 渠道, 时间]}\nfields:\n  order_id: 单号\n"+
+		"  merchant_id: 商户\n  channel: 渠道\n  amount: 金额\n  txn_time: 时间\n  status: {column: 状态, map: {"+statuses+"}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []*profile.Profile{p}
+}
+
+// A payout that does not tie is told once, also where a later run decides everything again.
+func TestPayoutIsToldOnce(t *testing.T) {
+	t.Parallel()
+	c := newClerk(t)
+	c.write("pos.csv", "单号,商户,渠道,金额,时间,状态\nO1,M1,WECHAT,10.00,2026-03-05 12:00:00,成功\nO2,M1,WECHAT,20.00,2026-03-05 12:30:00,完成\n",
+		"s.csv", "# acquirer: lakala\norder_id,merchant_id,amount,fee,settle_date,status,payout_id\nO1,M1,10.00,0.06,2026-03-06,SETTLED,P1\n",
+		"payout.csv", "# acquirer: lakala\npayout_id,merchant_id,payout_date,amount,status\nP1,M1,2026-03-06,9.00,PAID\n")
+	c.job.Profiles = ownLog(t, "成功: SUCCESS")
+	if r := c.night("2026-03-06 12:00"); len(r.Payouts) != 1 {
+		t.Errorf("first told: %+v", r.Payouts)
+	}
+	c.job.Profiles = ownLog(t, "成功: SUCCESS, 完成: SUCCESS")
+	r := c.night("2026-03-06 12:00")
+	if r.Decided != 2 || len(r.Payouts) != 0 {
+		t.Errorf("%d decided, told again: %+v", r.Decided, r.Payouts)
+	}
+}
+
 // Rejected lines that a corrected profile reads count once a run has decided them, and not before; also where their file is
 // replaced meanwhile.
 func TestRereadLinesWait(t *testing.T) {
 	t.Parallel()
-	own := func(statuses string) []*profile.Profile {
-		p, err := profile.Parse("test", []byte("name: mine\nkind: pos_log\nacquirer: lakala\nmatch: {columns: [单号, 渠道, 时间]}\nfields:\n  order_id: 单号\n"+
-			"  merchant_id: 商户\n  channel: 渠道\n  amount: 金额\n  txn_time: 时间\n  status: {column: 状态, map: {"+statuses+"}}\n"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return []*profile.Profile{p}
-	}
 	for _, replaced := range []bool{false, true} {
 		c := newClerk(t)
 		const head, first = "单号,商户,渠道,金额,时间,状态\n", "O1,M1,WECHAT,10.00,2026-03-05 12:00:00,成功\n"
 		const last = "O2,M1,WECHAT,20.00,2026-03-05 12:30:00,成功\n"
 		c.write("pos.csv", head+first+strings.Replace(first, "成功", "完成", 1)+last,
 			"s.csv", lineHead+"O1,M1,10.00,0.06,2026-03-06,SETTLED\nO2,M1,20.00,0.06,2026-03-06,SETTLED\n")
-		c.job.Profiles = own("成功: SUCCESS")
+		c.job.Profiles = ownLog(t, "成功: SUCCESS")
 		c.night("2026-03-06 12:00")
 		want := []string{"O1 matched 10.00 2026-03-06", "O2 matched 20.00 2026-03-06"}
 		c.wants("before", want...)
-		c.job.Profiles = own("成功: SUCCESS, 完成: SUCCESS")
+		c.job.Profiles = ownLog(t, "成功: SUCCESS, 完成: SUCCESS")
 		if _, err := c.job.Ingest(t.Context(), pipeline.Options{Inbox: []string{c.inbox}}); err != nil {
 			t.Fatal(err)
 		}

@@ -20,13 +20,13 @@ func (m *mover) bringLedgerBack(ctx context.Context, where string) error {
 		// From a few orders to their lines, over indexes: of partitions that were made just now the planner knows nothing.
 		`SET LOCAL enable_hashjoin = off`, `SET LOCAL enable_mergejoin = off`, `SET LOCAL enable_seqscan = off`,
 		`CREATE TEMP TABLE back ON COMMIT DROP AS
-		 SELECT * FROM (`+match.PlainLedger(1, where)+`) AS ledger (`+ledgerColumns+`)`,
+		 SELECT * FROM (`+match.PlainLedger(1, where)+`) AS ledger (`+match.LedgerColumns+`)`,
 		`SET LOCAL enable_hashjoin TO DEFAULT`, `SET LOCAL enable_mergejoin TO DEFAULT`, `SET LOCAL enable_seqscan TO DEFAULT`,
-		`INSERT INTO plain_match (`+ledgerColumns+`)
-		 SELECT `+ledgerColumns+` FROM back`,
+		`INSERT INTO plain_match (`+match.LedgerColumns+`)
+		 SELECT `+match.LedgerColumns+` FROM back`,
 		`UPDATE back SET sign = -sign`,
-		`INSERT INTO archive.plain_match (month, `+ledgerColumns+`)
-		 SELECT date_trunc('month', business_date)::date, `+ledgerColumns+` FROM back`,
+		`INSERT INTO archive.plain_match (month, `+match.LedgerColumns+`)
+		 SELECT date_trunc('month', business_date)::date, `+match.LedgerColumns+` FROM back`,
 		`DROP TABLE back`,
 	)
 }

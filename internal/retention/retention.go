@@ -225,10 +225,6 @@ func (m *mover) dated(sql string) string {
 	return strings.NewReplacer("{from}", "DATE '"+m.from.String()+"'", "{to}", "DATE '"+m.to.String()+"'").Replace(sql)
 }
 
-// ledgerColumns are what match.PlainLedger selects.
-const ledgerColumns = `acquirer, merchant_id, channel, type, currency, business_date, due_date, settle_date, settle_file_id, payout_id,
-		       sign, orders, amount, net, sold`
-
 // settle does for the tables what autovacuum would do too late. Rows of an archived month never change again, so they are frozen
 // once, now that they are warm, and not some night when the server has to. Of the tables that a night reads whole, a month was
 // deleted. A restored month's indexes are there; what stayed behind has some, too.

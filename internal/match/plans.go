@@ -1,0 +1,39 @@
+package match
+
+import (
+	"context"
+	"strings"
+)
+
+// Settings that make a plan what it is known to have to be: the planner has no statistics of a partitioned table as a whole,
+// takes what it joins for billions of rows or for a few, and chooses a loop or a sort that takes ten times as long.
+var (
+	// Both sides are read once and hashed, by one worker beside the leader: counting, which is the leader's alone, takes it as
+	// long as the join takes the two.
+	wholeSides = []string{"enable_nestloop = off", "enable_sort = off", "parallel_tuple_cost = 0", "parallel_setup_cost = 0",
+		"max_parallel_workers_per_gather = 1"}
+	// Few keys are looked up in the indexes of a long history.
+	fewKeys = []string{"enable_hashjoin = off"}
+)
+
+// with runs statements under settings of the planner, and takes those back.
+func (d *decision) with(ctx context.Context, settings []string, statements ...string) error {
+	var all []string
+	for _, s := range settings {
+		all = append(all, "SET LOCAL "+s)
+	}
+	all = append(all, statements...)
+	for _, s := range settings {
+		name, _, _ := strings.Cut(s, " ")
+		all = append(all, "SET LOCAL "+name+" TO DEFAULT")
+	}
+	return d.run(ctx, all...)
+}
+
+// lookUps returns the settings for finding keys among rows: looking one up costs about what reading twenty rows does.
+func lookUps(keys, rows int64) []string {
+	if keys*20 > rows {
+		return wholeSides
+	}
+	return fewKeys
+}
