@@ -57,11 +57,13 @@ func Decide(ctx context.Context, tx pgx.Tx, scope Scope, rules Rules) (Result, e
 		{"match plainly", d.matchPlainly},
 		{"take back what was a plain match", d.takeBack},
 		{"bring together the rows to decide", d.bringTogether},
+		{"bring in what may fit", d.bringWhatMayFit},
 		{"find what stands of keys with several rows", d.standSlow},
 		{"gather standing orders and lines", d.gather},
-		{"count due dates", d.countDue},
+		{"count due dates", func(ctx context.Context) error { return d.countDue(ctx, "wo") }},
 		{"match beyond the key", d.pair},
 		{"store verdicts", d.store},
+		{"store who waits", d.storeWaiting},
 	}
 	for _, s := range steps {
 		if err := s.do(ctx); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -27,13 +28,8 @@ func (d *decision) bringTogether(ctx context.Context) error {
 		  FROM settlement_row AS r
 		`
 	counting := `r.file_id <> ALL (` + integers(d.replaced) + `)`
-	var keys, rows int64
-	if err := d.tx.QueryRow(ctx, `
-		SELECT (SELECT count(*) FROM dirty),
-		       (SELECT COALESCE(sum(greatest(c.reltuples, 0)), 0)::bigint
-		          FROM pg_inherits AS i
-		          JOIN pg_class AS c ON c.oid = i.inhrelid
-		         WHERE i.inhparent IN ('pos_row'::regclass, 'settlement_row'::regclass))`).Scan(&keys, &rows); err != nil {
+	keys, rows, err := d.count(ctx, "dirty")
+	if err != nil {
 		return err
 	}
 	settings := lookUps(keys, rows)
@@ -113,13 +109,27 @@ func (d *decision) gather(ctx context.Context) error {
 	)
 }
 
-// countDue counts the due date of every acquirer × business date × cycle that occurs. The calendar is the one
-// authority for working days, so the counting is its, not SQL's; the combinations are few whatever the orders.
-func (d *decision) countDue(ctx context.Context) error {
+// countDue counts the due date of every acquirer × business date × cycle that a table has and that was not counted yet, into
+// due. The calendar is the one authority for working days, so the counting is its, not SQL's; the combinations are few whatever
+// the orders.
+func (d *decision) countDue(ctx context.Context, table string) error {
+	if err := d.run(ctx, `
+		CREATE TEMP TABLE IF NOT EXISTS due (
+		    acquirer      text NOT NULL,
+		    business_date date NOT NULL,
+		    cycle         text NOT NULL,
+		    due_date      date,
+		    is_due        boolean NOT NULL,
+		    missing_year  smallint,
+		    tolerance     numeric(18,2) NOT NULL,
+		    PRIMARY KEY (acquirer, business_date, cycle)
+		) ON COMMIT DROP`); err != nil {
+		return err
+	}
 	rows, err := d.tx.Query(ctx, `
-		SELECT acquirer, business_date, cycle FROM wo
-		 UNION
-		SELECT acquirer, business_date, cycle FROM plain_now
+		SELECT acquirer, business_date, cycle FROM `+table+`
+		EXCEPT
+		SELECT acquirer, business_date, cycle FROM due
 		 ORDER BY acquirer, business_date, cycle`)
 	if err != nil {
 		return err
@@ -131,19 +141,6 @@ func (d *decision) countDue(ctx context.Context) error {
 	}
 	combinations, err := pgx.CollectRows(rows, pgx.RowToStructByPos[combination])
 	if err != nil {
-		return err
-	}
-	if err := d.run(ctx, `
-		CREATE TEMP TABLE due (
-		    acquirer      text NOT NULL,
-		    business_date date NOT NULL,
-		    cycle         text NOT NULL,
-		    due_date      date,
-		    is_due        boolean NOT NULL,
-		    missing_year  smallint,
-		    tolerance     numeric(18,2) NOT NULL,
-		    PRIMARY KEY (acquirer, business_date, cycle)
-		) ON COMMIT DROP`); err != nil {
 		return err
 	}
 	missing := map[int]bool{}
@@ -160,14 +157,15 @@ func (d *decision) countDue(ctx context.Context) error {
 				missing[noYear] = true
 				return []any{c.Acquirer, c.BusinessDate, c.Cycle, nil, false, int16(noYear), acquirer.Tolerance}, nil
 			}
-			isDue := !d.rules.AsOf.Before(due.At(acquirer.Deadline, d.rules.Zone))
-			return []any{c.Acquirer, c.BusinessDate, c.Cycle, due.UTC(), isDue, nil, acquirer.Tolerance}, nil
+			return []any{c.Acquirer, c.BusinessDate, c.Cycle, due.UTC(), d.isDue(c.Acquirer, due), nil, acquirer.Tolerance}, nil
 		}))
 	if err != nil {
 		return err
 	}
 	for year := range missing {
-		d.result.MissingYears = append(d.result.MissingYears, year)
+		if !slices.Contains(d.result.MissingYears, year) {
+			d.result.MissingYears = append(d.result.MissingYears, year)
+		}
 	}
 	return d.run(ctx,
 		`ANALYZE due`,
@@ -197,6 +195,11 @@ func (d *decision) dueDate(acquirer string, business time.Time, named string) (d
 		return recon.Date{}, noYear.Year, nil
 	}
 	return due, 0, err
+}
+
+// isDue reports whether, as of the decision, the file deadline of an acquirer has passed on a due date.
+func (d *decision) isDue(acquirer string, due recon.Date) bool {
+	return !d.rules.AsOf.Before(due.At(d.rules.Acquirers.Get(acquirer).Deadline, d.rules.Zone))
 }
 
 // liveDates is the condition that a business date lies behind the archived months.

@@ -125,11 +125,12 @@ func (d *decision) pair(ctx context.Context) error {
 		  USING pair AS p
 		  WHERE (p.order_key, p.episode) = (c.order_key, c.episode)
 		     OR (p.settle_key, p.settle_episode) = (c.settle_key, c.settle_episode)`,
-		// An order and a line that are equal but for the merchant are not matched by their key; each names the other.
+		// An order and a line that are equal but for the merchant are not matched by their key; each names the other. Merchants
+		// that count their orders from 1 share order ids, so that the amount has to be equal too.
 		`CREATE TEMP TABLE sibling ON COMMIT DROP AS
 		 SELECT o.order_key, o.episode, l.order_key AS settle_key, l.episode AS settle_episode
 		   FROM lone_order AS o
-		   JOIN lone_line AS l USING (acquirer, type, order_id)
+		   JOIN lone_line AS l USING (acquirer, type, order_id, amount, currency)
 		  WHERE o.merchant_id <> l.merchant_id
 		    AND o.refund_id IS NOT DISTINCT FROM l.refund_id
 		    AND NOT o.paired

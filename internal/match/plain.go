@@ -26,8 +26,9 @@ const plainGroup = `p.acquirer, p.merchant_id, p.channel, p.type, p.currency, p.
 		          s.settle_date, s.file_id, s.payout_id`
 
 // matchPlainly counts the plain matches among the fresh rows into plain_now, and adds every other key of theirs to dirty,
-// which the rest of the decision looks at. One row on each side that agree need no thought, and most do: they are joined,
-// told together, and never written down one by one.
+// which the rest of the decision looks at, but for lines of orders that waited for them (arrived) and orders that begin to wait
+// (waiting). One row on each side that agree need no thought, and most do: they are joined, told together, and never written
+// down one by one.
 func (d *decision) matchPlainly(ctx context.Context) error {
 	posRow, line := d.fresh.posRow("p"), d.fresh.line("s")
 	if err := d.with(ctx, wholeSides,
@@ -45,7 +46,7 @@ func (d *decision) matchPlainly(ctx context.Context) error {
 		  WHERE `+posRow+`
 		  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11`,
 		`CREATE TEMP TABLE without_order ON COMMIT DROP AS
-		 SELECT s.order_key
+		 SELECT s.order_key, s.business_date, s.settle_date, s.amount, s.fee, s.net_amount, s.currency, s.status, s.payout_id, s.file_id
 		   FROM settlement_row AS s
 		  WHERE `+line+`
 		    AND NOT EXISTS (SELECT FROM pos_row AS p WHERE p.order_key = s.order_key AND `+posRow+`)`,
@@ -55,20 +56,18 @@ func (d *decision) matchPlainly(ctx context.Context) error {
 	if d.rules.Joined != nil {
 		d.rules.Joined()
 	}
-	if err := d.findRepeated(ctx); err != nil {
-		return err
-	}
-	if err := d.findKnown(ctx); err != nil {
-		return err
-	}
-	if err := d.setApart(ctx); err != nil {
-		return err
+	for _, step := range []func(context.Context) error{d.findRepeated, d.findArrived, d.findKnown, d.setApart, d.findWaiting} {
+		if err := step(ctx); err != nil {
+			return err
+		}
 	}
 	return d.run(ctx,
 		`INSERT INTO dirty
-		 SELECT other_key FROM plain_now WHERE other_key IS NOT NULL`,
+		 SELECT other_key
+		   FROM plain_now AS m
+		  WHERE other_key IS NOT NULL
+		    AND NOT EXISTS (SELECT FROM waiting AS w WHERE w.order_key = m.other_key)`,
 		`DELETE FROM plain_now WHERE other_key IS NOT NULL`,
-		`INSERT INTO dirty SELECT order_key FROM without_order`,
 		`DROP TABLE without_order`,
 		`ANALYZE plain_now`,
 		`CREATE TEMP TABLE once ON COMMIT DROP AS
@@ -147,17 +146,19 @@ func plainSums(order, line string) string {
 		        array_agg(floor(date_part('epoch', {o}.txn_time) - 86400 * ({o}.business_date - DATE '1970-01-01'))::integer) AS sold`)
 }
 
-// findKnown adds to dirty the fresh keys that earlier files told of: only with what they said can these be decided. Every
-// key is looked up in the index of every partition that has earlier rows; only a short history is read.
+// findKnown adds to dirty the keys of fresh orders that earlier files told of: only with what they said can these be decided.
+// Every key is looked up in the index of every partition that has earlier rows, in their order, which finds the next one near
+// the last; only a short history is read. Of lines without a fresh order nothing is known here that findArrived does not know.
 func (d *decision) findKnown(ctx context.Context) error {
 	if d.all {
 		return nil
 	}
 	if err := d.run(ctx,
 		`CREATE TEMP TABLE fresh_key ON COMMIT DROP AS
-		 SELECT p.order_key FROM pos_row AS p WHERE `+d.fresh.posRow("p")+`
-		  UNION
-		 SELECT s.order_key FROM settlement_row AS s WHERE `+d.fresh.line("s"),
+		 SELECT DISTINCT p.order_key
+		   FROM pos_row AS p
+		  WHERE `+d.fresh.posRow("p")+`
+		  ORDER BY p.order_key`,
 		`ANALYZE fresh_key`,
 	); err != nil {
 		return err
@@ -231,19 +232,41 @@ func (d *decision) takeBack(ctx context.Context) error {
 		); err != nil {
 			return err
 		}
-	} else if err := d.run(ctx,
+	} else if err := d.takeBackApart(ctx); err != nil {
+		return err
+	}
+	return d.run(ctx, `DELETE FROM reread_line`, `
+		UPDATE file
+		   SET counts = (state = 'loaded' AND replaced_by IS NULL)
+		 WHERE counts <> (state = 'loaded' AND replaced_by IS NULL)`)
+}
+
+// takeBackApart takes the plain matches among the keys in apart out of plain_match.
+func (d *decision) takeBackApart(ctx context.Context) error {
+	if err := d.run(ctx,
 		`CREATE TEMP TABLE maybe_plain ON COMMIT DROP AS
 		 SELECT order_key
 		   FROM apart
-		  WHERE NOT EXISTS (SELECT FROM verdict AS v WHERE v.order_key = apart.order_key)`,
+		  WHERE NOT EXISTS (SELECT FROM verdict AS v WHERE v.order_key = apart.order_key)
+		  ORDER BY order_key`,
 		`ANALYZE maybe_plain`,
 	); err != nil {
 		return err
-	} else if err := d.with(ctx, fewKeys,
+	}
+	keys, rows, err := d.count(ctx, "maybe_plain")
+	if err != nil {
+		return err
+	}
+	// Left to itself the planner joins all of the view first, whatever the keys: OFFSET 0 makes it a look-up for each of them.
+	settings, plain := fewKeys, `JOIN LATERAL (SELECT * FROM plain WHERE plain.order_key = m.order_key OFFSET 0) AS p ON true`
+	if many(keys, rows) {
+		settings, plain = wholeSides, `JOIN plain AS p ON p.order_key = m.order_key`
+	}
+	return d.with(ctx, settings,
 		`CREATE TEMP TABLE was_plain ON COMMIT DROP AS
 		 SELECT p.*
 		   FROM maybe_plain AS m
-		   JOIN plain AS p ON p.order_key = m.order_key`,
+		   `+plain,
 		`INSERT INTO plain_match (`+LedgerColumns+`)
 		 SELECT p.acquirer, p.merchant_id, p.channel, p.type, p.currency, p.business_date, p.due_date, p.settle_date, p.settle_file_id, p.payout_id,
 		        -1, `+plainSums("p", "p")+`
@@ -251,11 +274,5 @@ func (d *decision) takeBack(ctx context.Context) error {
 		  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10`,
 		`DROP TABLE maybe_plain`,
 		`DROP TABLE was_plain`,
-	); err != nil {
-		return err
-	}
-	return d.run(ctx, `DELETE FROM reread_line`, `
-		UPDATE file
-		   SET counts = (state = 'loaded' AND replaced_by IS NULL)
-		 WHERE counts <> (state = 'loaded' AND replaced_by IS NULL)`)
+	)
 }

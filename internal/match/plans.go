@@ -30,10 +30,25 @@ func (d *decision) with(ctx context.Context, settings []string, statements ...st
 	return d.run(ctx, all...)
 }
 
-// lookUps returns the settings for finding keys among rows: looking one up costs about what reading twenty rows does.
+// many reports whether so many keys are to be found among rows that reading them all costs less: looking one up costs about
+// what reading twenty rows does.
+func many(keys, rows int64) bool { return keys*20 > rows }
+
+// lookUps returns the settings for finding keys among rows.
 func lookUps(keys, rows int64) []string {
-	if keys*20 > rows {
+	if many(keys, rows) {
 		return wholeSides
 	}
 	return fewKeys
+}
+
+// count counts the keys of a temporary table, and about how many rows of orders and lines there are.
+func (d *decision) count(ctx context.Context, table string) (keys, rows int64, err error) {
+	err = d.tx.QueryRow(ctx, `
+		SELECT (SELECT count(*) FROM `+table+`),
+		       (SELECT COALESCE(sum(greatest(c.reltuples, 0)), 0)::bigint
+		          FROM pg_inherits AS i
+		          JOIN pg_class AS c ON c.oid = i.inhrelid
+		         WHERE i.inhparent IN ('pos_row'::regclass, 'settlement_row'::regclass))`).Scan(&keys, &rows)
+	return keys, rows, err
 }

@@ -70,9 +70,10 @@ func (d *decision) chooseScope(ctx context.Context, scope Scope) error {
 		`INSERT INTO dirty
 		 SELECT unnest(ARRAY[order_key, settle_key])
 		   FROM verdict
-		  WHERE outcome <> 'matched'
+		  WHERE outcome NOT IN ('matched', 'pending')
 		     OR settle_key <> order_key
-		     OR pos_amount IS DISTINCT FROM settled_amount -- matched by a tolerance, which may be another now`,
+		     OR outcome = 'matched' AND pos_amount IS DISTINCT FROM settled_amount -- by a tolerance, which may be another now
+		     OR outcome = 'pending' AND (match_rule <> 'none' OR due_date IS NULL)`,
 	); err != nil {
 		return err
 	}

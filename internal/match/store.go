@@ -135,5 +135,6 @@ func (d *decision) store(ctx context.Context) error {
 		return err
 	}
 	return d.tx.QueryRow(ctx, `
-		SELECT (SELECT count(*) FROM told) + (SELECT COALESCE(sum(sign * orders), 0) FROM plain_now)`).Scan(&d.result.Decided)
+		SELECT (SELECT count(*) FROM told) + (SELECT COALESCE(sum(sign * orders), 0) FROM plain_now)
+		     + (SELECT count(*) FROM arrived) + (SELECT count(*) FROM waiting)`).Scan(&d.result.Decided)
 }
