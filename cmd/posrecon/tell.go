@@ -105,6 +105,9 @@ func writeReport(w io.Writer, r *pipeline.Report) error {
 	for _, year := range r.MissingYears {
 		fmt.Fprintf(&b, "Calendar the working days of %d are not loaded: orders whose due date needs them stay pending; 'posrecon calendar load FILE' loads them\n", year)
 	}
+	if r.Spilled > 1<<30 { // a sort or a hash here and there costs nothing to tell of
+		fmt.Fprintf(&b, "Memory   %.1f GB went through temporary files: with more memory, as by work_mem=512MB in the database URL, it would take less time\n", float64(r.Spilled)/1e9)
+	}
 	if r.Export != "" {
 		fmt.Fprintf(&b, "Export   %s\n", r.Export)
 	}

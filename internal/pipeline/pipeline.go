@@ -77,6 +77,7 @@ type Report struct {
 	MissingYears []int                    `json:"missing_years"`
 	Export       string                   `json:"export,omitempty"`
 	Seconds      map[string]float64       `json:"seconds"`
+	Spilled      int64                    `json:"spilled_bytes"` // written to temporary files, for want of work_mem; see spilled
 	Withheld     bool                     `json:"-"`
 }
 
@@ -98,6 +99,10 @@ func (j *Job) Run(ctx context.Context, opt Options) (*Report, error) {
 		AsOf: opt.AsOf.In(j.Config.Zone).Format(time.RFC3339), Kind: opt.Kind, Files: []ingest.File{}, Waiting: []ingest.File{},
 		Totals: []export.Total{}, Payouts: []match.PayoutDifference{}, Fees: []match.FeeDifference{}, Bank: []match.BankTie{}, MissingYears: []int{}, Seconds: map[string]float64{},
 	}
+	before, err := spilled(ctx, j.Pool)
+	if err != nil {
+		return nil, err
+	}
 	index := indexing{}
 	if len(opt.Inbox) > 0 {
 		start := time.Now()
@@ -117,7 +122,34 @@ func (j *Job) Run(ctx context.Context, opt Options) (*Report, error) {
 	if err := errors.Join(err, index.wait()); err != nil {
 		return nil, err
 	}
+	after, err := spilled(ctx, j.Pool)
+	if err != nil {
+		return nil, err
+	}
+	report.Spilled = after - before
 	return report, nil
+}
+
+// spilled returns the bytes that work on this database has ever written to temporary files, by the server's statistics: other
+// programs' work too. What another connection wrote within the last second may be missing, before PostgreSQL 15 any one's.
+func spilled(ctx context.Context, pool *pgxpool.Pool) (bytes int64, err error) {
+	err = pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
+		// The pool gives the connection that was used last: what it did is told at once.
+		if _, err := conn.Exec(ctx, `
+			DO $$
+			BEGIN
+			    IF current_setting('server_version_num')::integer >= 150000 THEN
+			        PERFORM pg_stat_force_next_flush();
+			    END IF;
+			END $$`); err != nil {
+			return err
+		}
+		return conn.QueryRow(ctx, `SELECT temp_bytes FROM pg_stat_database WHERE datname = current_database()`).Scan(&bytes)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("ask how much the server has written to temporary files: %w", err)
+	}
+	return bytes, nil
 }
 
 // indexing makes the indexes that loading left to be made, once and beside what else goes on.

@@ -26,11 +26,18 @@ func Open(ctx context.Context, databaseURL string) (*pgxpool.Pool, error) {
 	params["application_name"] = "posrecon"
 	// A killed posrecon must not leave a statement running that holds its lock.
 	params["client_connection_check_interval"] = "1s"
-	params["jit"] = "off" // compiling costs more than it saves on statements that run once
-	params["work_mem"] = "128MB"
-	// A night's rows are in memory when they are looked up, and the rest is on no spinning disk: the default of 4 would have
-	// two thousand orders found by reading a million.
-	params["random_page_cost"] = "1.1"
+	// What the database URL says of the next three stands: its author knows the server.
+	for name, value := range map[string]string{
+		"jit":      "off", // compiling costs more than it saves on statements that run once
+		"work_mem": "128MB",
+		// A night's rows are in memory when they are looked up, and the rest is on no spinning disk: the default of 4 would have
+		// two thousand orders found by reading a million.
+		"random_page_cost": "1.1",
+	} {
+		if _, given := params[name]; !given {
+			params[name] = value
+		}
+	}
 	params["timezone"] = "UTC"
 	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
 		pgxdecimal.Register(conn.TypeMap())
