@@ -44,6 +44,9 @@ func PayoutDifferences(ctx context.Context, tx pgx.Tx, onlyNew bool) ([]PayoutDi
 		          JOIN file AS f ON f.file_id = m.settle_file_id
 		         WHERE NOT f.decided
 		         UNION
+		        SELECT acquirer, payout_id
+		          FROM arrived
+		         UNION
 		        SELECT r.acquirer, r.payout_id
 		          FROM line_now AS r
 		          JOIN file AS f USING (file_id)

@@ -11,15 +11,15 @@ import (
 	"github.com/posrecon/posrecon/internal/recon"
 )
 
-// agree is the condition that an order p and its line s are a plain match, where each is the only row of the key and the
-// line's payout is in state y.
+// agree is the condition that an order p and its line s are a plain match, where each is the only row of the key and y is the
+// line's payout if its money is not there.
 var agree = `p.type <> 'VOID'
 		          AND p.status = 'SUCCESS'
 		          AND s.status = 'SETTLED'
 		          AND s.amount = p.amount
 		          AND s.currency = p.currency
 		          AND abs(p.business_date - s.business_date) <= ` + strconv.Itoa(recurrenceDays) + `
-		          AND (y.status IS NULL OR y.status = 'PAID')`
+		          AND y.payout_id IS NULL`
 
 // plainGroup are the columns by which plain matches are told together.
 const plainGroup = `p.acquirer, p.merchant_id, p.channel, p.type, p.currency, p.business_date, COALESCE(p.settle_cycle, ''),
@@ -30,31 +30,18 @@ const plainGroup = `p.acquirer, p.merchant_id, p.channel, p.type, p.currency, p.
 // (waiting). One row on each side that agree need no thought, and most do: they are joined, told together, and never written
 // down one by one.
 func (d *decision) matchPlainly(ctx context.Context) error {
-	posRow, line := d.fresh.posRow("p"), d.fresh.line("s")
-	if err := d.with(ctx, wholeSides,
-		// What is no plain match gets a group of its own, by its key.
-		`CREATE TEMP TABLE plain_now (acquirer, merchant_id, channel, type, currency, business_date, cycle, settle_date, settle_file_id, payout_id,
-		        other_key, sign, lines, orders, amount, net, sold) ON COMMIT DROP AS
-		 SELECT `+plainGroup+`,
-		        CASE WHEN `+agree+` THEN NULL ELSE p.order_key END,
-		        1::smallint,
-		        count(s.order_key),
-		        `+plainSums("p", "s")+`
-		   FROM pos_row AS p
-		   LEFT JOIN settlement_row AS s ON s.order_key = p.order_key AND `+line+`
-		   LEFT JOIN payout_state AS y ON y.acquirer = s.acquirer AND y.payout_id = s.payout_id
-		  WHERE `+posRow+`
-		  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11`,
-		`CREATE TEMP TABLE without_order ON COMMIT DROP AS
-		 SELECT s.order_key, s.business_date, s.settle_date, s.amount, s.fee, s.net_amount, s.currency, s.status, s.payout_id, s.file_id
-		   FROM settlement_row AS s
-		  WHERE `+line+`
-		    AND NOT EXISTS (SELECT FROM pos_row AS p WHERE p.order_key = s.order_key AND `+posRow+`)`,
-	); err != nil {
+	if err := d.joinFresh(ctx); err != nil {
 		return err
 	}
 	if d.rules.Joined != nil {
 		d.rules.Joined()
+	}
+	if err := d.run(ctx,
+		`CREATE TEMP TABLE without_order ON COMMIT DROP AS
+		 SELECT other_key AS order_key, sum(lines) AS lines FROM plain_now WHERE acquirer IS NULL GROUP BY other_key`,
+		`ANALYZE without_order`,
+	); err != nil {
+		return err
 	}
 	for _, step := range []func(context.Context) error{d.findRepeated, d.findArrived, d.findKnown, d.setApart, d.findWaiting} {
 		if err := step(ctx); err != nil {
@@ -66,6 +53,7 @@ func (d *decision) matchPlainly(ctx context.Context) error {
 		 SELECT other_key
 		   FROM plain_now AS m
 		  WHERE other_key IS NOT NULL
+		    AND acquirer IS NOT NULL
 		    AND NOT EXISTS (SELECT FROM waiting AS w WHERE w.order_key = m.other_key)`,
 		`DELETE FROM plain_now WHERE other_key IS NOT NULL`,
 		`DROP TABLE without_order`,
@@ -79,19 +67,19 @@ func (d *decision) matchPlainly(ctx context.Context) error {
 	)
 }
 
-// findRepeated adds to dirty the keys that have several rows on one side. Whether there are any shows without looking at one
-// key: a line that comes twice makes the join of orders and lines longer than the orders are, and an order that comes twice
-// makes it hold more lines than there are with an order.
+// findRepeated adds to dirty the keys with orders and lines that have several rows on one side. Whether there are any shows without
+// looking at one key: a line that comes twice makes the join of orders and lines hold more orders than there are, and an order
+// that comes twice more lines.
 func (d *decision) findRepeated(ctx context.Context) error {
-	var orders, joined, linesWithOrder, joinedLines int64
+	var orders, joined, lines, joinedLines int64
 	if err := d.tx.QueryRow(ctx, `
 		SELECT (SELECT COALESCE(sum(rows_loaded - rows_archived), 0) FROM file WHERE file_id = ANY (`+integers(d.fresh.pos)+`)),
 		       (SELECT COALESCE(sum(orders), 0) FROM plain_now),
-		       (SELECT COALESCE(sum(rows_loaded - rows_archived), 0) FROM file WHERE file_id = ANY (`+integers(d.fresh.lines)+`)) - (SELECT count(*) FROM without_order),
-		       (SELECT COALESCE(sum(lines), 0) FROM plain_now)`).Scan(&orders, &joined, &linesWithOrder, &joinedLines); err != nil {
+		       (SELECT COALESCE(sum(rows_loaded - rows_archived), 0) FROM file WHERE file_id = ANY (`+integers(d.fresh.lines)+`)),
+		       (SELECT COALESCE(sum(lines), 0) FROM plain_now)`).Scan(&orders, &joined, &lines, &joinedLines); err != nil {
 		return err
 	}
-	if orders == joined && linesWithOrder == joinedLines {
+	if orders == joined && lines == joinedLines {
 		return nil
 	}
 	// One worker counts faster than two whose counts have to be brought together.
@@ -131,7 +119,7 @@ func (d *decision) setApart(ctx context.Context) error {
 		   FROM apart AS a
 		   JOIN pos_row AS p ON p.order_key = a.order_key AND `+d.fresh.posRow("p")+`
 		   JOIN settlement_row AS s ON s.order_key = p.order_key AND `+d.fresh.line("s")+`
-		   LEFT JOIN payout_state AS y ON y.acquirer = s.acquirer AND y.payout_id = s.payout_id
+		   LEFT JOIN bad_payout AS y ON y.acquirer = s.acquirer AND y.payout_id = s.payout_id
 		  WHERE `+agree+`
 		  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10`,
 	)
@@ -155,7 +143,7 @@ func (d *decision) findKnown(ctx context.Context) error {
 	}
 	if err := d.run(ctx,
 		`CREATE TEMP TABLE fresh_key ON COMMIT DROP AS
-		 SELECT DISTINCT p.order_key
+		 SELECT p.order_key
 		   FROM pos_row AS p
 		  WHERE `+d.fresh.posRow("p")+`
 		  ORDER BY p.order_key`,

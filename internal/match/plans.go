@@ -2,6 +2,7 @@ package match
 
 import (
 	"context"
+	"slices"
 	"strings"
 )
 
@@ -18,16 +19,25 @@ var (
 
 // with runs statements under settings of the planner, and takes those back.
 func (d *decision) with(ctx context.Context, settings []string, statements ...string) error {
-	var all []string
-	for _, s := range settings {
-		all = append(all, "SET LOCAL "+s)
+	if err := d.set(ctx, settings...); err != nil {
+		return err
 	}
-	all = append(all, statements...)
+	all := slices.Clone(statements)
 	for _, s := range settings {
 		name, _, _ := strings.Cut(s, " ")
 		all = append(all, "SET LOCAL "+name+" TO DEFAULT")
 	}
 	return d.run(ctx, all...)
+}
+
+// set puts settings of the planner in force until the transaction ends.
+func (d *decision) set(ctx context.Context, settings ...string) error {
+	for _, s := range settings {
+		if err := d.run(ctx, "SET LOCAL "+s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // many reports whether so many keys are to be found among rows that reading them all costs less: looking one up costs about

@@ -48,7 +48,6 @@ func (d *decision) findArrived(ctx context.Context) error {
 		return nil
 	}
 	if err := d.with(ctx, wholeSides,
-		`ANALYZE without_order`,
 		`ANALYZE dirty`,
 		`INSERT INTO arrived
 		 SELECT v.order_key,
@@ -66,29 +65,30 @@ func (d *decision) findArrived(ctx context.Context) error {
 		        s.settle_date,
 		        s.file_id,
 		        s.payout_id
-		   FROM without_order AS s
-		   JOIN verdict AS v ON v.order_key = s.order_key
-		   LEFT JOIN payout_state AS y ON y.acquirer = v.acquirer AND y.payout_id = s.payout_id
-		  WHERE `+waits+`
+		   FROM without_order AS w
+		   JOIN verdict AS v ON v.order_key = w.order_key
+		   JOIN settlement_row AS s ON s.order_key = w.order_key AND `+d.fresh.line("s")+`
+		   LEFT JOIN bad_payout AS y ON y.acquirer = v.acquirer AND y.payout_id = s.payout_id
+		  WHERE w.lines = 1
+		    AND `+waits+`
 		    AND v.episode = 0
 		    AND v.pos_status = 'SUCCESS'
 		    AND s.status = 'SETTLED'
 		    AND s.amount = abs(v.pos_amount)
 		    AND s.currency = v.currency
 		    AND abs(v.business_date - s.business_date) <= `+strconv.Itoa(recurrenceDays)+`
-		    AND (y.status IS NULL OR y.status = 'PAID')
+		    AND y.payout_id IS NULL
 		    -- Of several rows, whatever they say together, no plain match is made.
 		    AND NOT EXISTS (SELECT FROM pos_merged AS m WHERE m.order_key = v.order_key)
-		    AND NOT EXISTS (SELECT FROM dirty AS k WHERE k.order_key = v.order_key)
-		    AND s.order_key IN (SELECT order_key FROM without_order GROUP BY order_key HAVING count(*) = 1)`,
+		    AND NOT EXISTS (SELECT FROM dirty AS k WHERE k.order_key = v.order_key)`,
 		`ANALYZE arrived`,
 		`DELETE FROM verdict AS v
 		  USING arrived AS a
 		  WHERE (v.order_key, v.episode) = (a.order_key, 0)`,
 		`INSERT INTO dirty
 		 SELECT order_key
-		   FROM without_order AS s
-		  WHERE NOT EXISTS (SELECT FROM arrived AS a WHERE a.order_key = s.order_key)`,
+		   FROM without_order AS w
+		  WHERE NOT EXISTS (SELECT FROM arrived AS a WHERE a.order_key = w.order_key)`,
 	); err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (d *decision) findWaiting(ctx context.Context) error {
 	}
 	const (
 		undue = `
-		   FROM plain_now AS m
+		   FROM plain_now AS m -- those of lines alone have no acquirer
 		   JOIN due AS u USING (acquirer, business_date, cycle)`
 		alone = `
 		  WHERE m.other_key IS NOT NULL

@@ -331,10 +331,16 @@ func (j *Job) tellAgain(ctx context.Context, tx pgx.Tx, opt Options, report *Rep
 
 // decide computes verdicts, explanations and cases within tx, and the totals over the asked range.
 func (j *Job) decide(ctx context.Context, tx pgx.Tx, scope match.Scope, asOf time.Time, report *Report, joined func()) error {
-	if err := retention.Thaw(ctx, tx); err != nil {
+	thawed, err := retention.Thaw(ctx, tx)
+	if err != nil {
 		return err
 	}
 	rules := match.Rules{AsOf: asOf, Zone: j.Config.Zone, Calendar: j.Calendar, Acquirers: j.Config.Acquirers, Joined: joined}
+	if !thawed {
+		rules.Beside = func(ctx context.Context, snapshot string, do func(pgx.Tx) error) error {
+			return postgres.Beside(ctx, j.Pool, snapshot, do)
+		}
+	}
 	result, err := match.Decide(ctx, tx, scope, rules)
 	if err != nil {
 		return fmt.Errorf("decide: %w", err)
