@@ -1,7 +1,8 @@
 // Package match decides outcomes: it finds what stands for every key, matches orders with settlement lines in the
 // ordered passes of the contract, and stores one verdict for each order and each line that no order claims; plain matches,
-// which follow from the facts, are told together instead (plain.go). All of that is set-based SQL over the facts; which
-// cause explains a verdict is not decided here.
+// which follow from the facts, are told together instead (join.go, plain.go), and orders that only wait for their lines are left
+// alone until something happens to them (waiting.go). All of that is set-based SQL over the facts; which cause explains a verdict
+// is not decided here.
 //
 // Beside the orders it ties the money: payouts with their lines (payout.go), with the bank's account statements (bank.go,
 // in Go, since it searches for sums among few lines), and fees with the contracts (fees.go).
@@ -12,7 +13,12 @@
 // The statements work on these temporary tables, dropped with the transaction:
 //
 //	plain_now     plain matches among the fresh rows, told together
+//	without_order keys of fresh lines without a fresh order
+//	arrived       waiting orders that such a line makes plain matches of
+//	waiting       fresh orders that begin to wait
 //	dirty         keys to decide one by one
+//	apart         those of them that the fresh rows alone do not decide
+//	bad_payout    payouts whose money is not there
 //	payout_now    the newest version of every payout, at the end of its chain of re-issues; kept in payout_state
 //	pos_now, line_now  all rows of the dirty keys
 //	slow_key      keys with several rows: what stands must be found out
@@ -20,5 +26,6 @@
 //	due           due date of every acquirer × business date × settle cycle
 //	candidate     pairs that a pass beyond the key found
 //	pair          those of them that are one to one
+//	loose         lines that no order of their key is near enough to have
 //	sibling       an order and a line that differ in the merchant only
 package match
