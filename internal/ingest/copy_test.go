@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/posrecon/posrecon/internal/ingest"
+	"github.com/posrecon/posrecon/internal/postgres"
 )
 
 // Rows of several months in turns and bad lines in between, both many more than travel at once, all arrive.
@@ -42,6 +45,41 @@ func TestCopyTakesTurns(t *testing.T) {
 	}
 	if months := in.query(t, `SELECT DISTINCT tableoid::regclass::text FROM pos_row`); len(months) != 9 {
 		t.Errorf("the rows are in %v", months)
+	}
+}
+
+// Into a partition with an index the rows of a file go by their keys, some at a time, and are the same rows.
+func TestCopySorts(t *testing.T) {
+	t.Parallel()
+	const rows = 70_000 // more than are sorted at a time
+	load := func(first bool) []string {
+		in := newInbox(t)
+		if first {
+			in.write(t, "a/pos.csv", posLog("A", "2026-11-02", 1))
+			in.load(t)
+			if err := postgres.IndexPartitions(t.Context(), in.pool); err != nil {
+				t.Fatal(err)
+			}
+		}
+		in.write(t, "b/pos.csv", posLog("B", "2026-11-03", rows))
+		if f := in.load(t)["b/pos.csv"]; f.State != ingest.Loaded || f.Rows != rows {
+			t.Errorf("it is %s with %d rows: %s", f.State, f.Rows, f.Reason)
+		}
+		turns := in.query(t, `
+			SELECT count(*)::text
+			  FROM (SELECT order_key < lag(order_key) OVER (ORDER BY ctid) AS back FROM pos_row WHERE business_date = '2026-11-03') AS r
+			 WHERE back`)
+		if falls, err := strconv.Atoi(turns[0]); err != nil || first && falls > 5 || !first && falls < rows/4 {
+			t.Errorf("with an index before %t: the keys fall %s times", first, turns[0])
+		}
+		return in.query(t, `
+			SELECT concat_ws(' ', order_key, line, order_id, amount, txn_time)
+			  FROM pos_row
+			 WHERE business_date = '2026-11-03'
+			 ORDER BY line`)
+	}
+	if diff := cmp.Diff(load(false), load(true)); diff != "" {
+		t.Errorf("sorted rows differ (-as they come +sorted):\n%.2000s", diff)
 	}
 }
 

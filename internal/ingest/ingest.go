@@ -168,6 +168,9 @@ func Paths(ctx context.Context, pool *pgxpool.Pool, paths []string, opt Options)
 	if l.registered, err = readRegister(ctx, pool, files); err != nil {
 		return Report{}, fmt.Errorf("read the file register: %w", err)
 	}
+	if l.indexed, err = postgres.Indexed(ctx, pool); err != nil {
+		return Report{}, err
+	}
 	// The same bytes under two names are one file: the first of the paths is loaded, the others are known.
 	report := Report{Files: make([]File, len(files))}
 	first := map[string]int{}

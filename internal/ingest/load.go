@@ -37,6 +37,7 @@ type loader struct {
 	partitions *postgres.Partitions
 	sources    sources
 	registered map[string]registered // of all known bytes among the files, as they were when the call began
+	indexed    map[string]bool       // tables whose rows go into an index as they come
 }
 
 // held says that a file's content keeps it from being loaded; it carries what goes into the register.

@@ -141,22 +141,12 @@ func (d *decision) findKnown(ctx context.Context) error {
 	if d.all {
 		return nil
 	}
-	if err := d.run(ctx,
-		`CREATE TEMP TABLE fresh_key ON COMMIT DROP AS
-		 SELECT p.order_key
-		   FROM pos_row AS p
-		  WHERE `+d.fresh.posRow("p")+`
-		  ORDER BY p.order_key`,
-		`ANALYZE fresh_key`,
-	); err != nil {
-		return err
-	}
 	var (
 		keys, rows  int64
 		first, last *time.Time
 	)
 	if err := d.tx.QueryRow(ctx, `
-		SELECT (SELECT count(*) FROM fresh_key),
+		SELECT (SELECT COALESCE(sum(rows_loaded), 0)::bigint FROM file WHERE file_id = ANY (`+integers(d.fresh.pos)+`)),
 		       COALESCE(sum(rows_loaded), 0)::bigint,
 		       min(first_date),
 		       max(last_date)
@@ -164,17 +154,24 @@ func (d *decision) findKnown(ctx context.Context) error {
 		 WHERE state = 'loaded'
 		   AND kind IN ('pos_log', 'settlement')
 		   AND file_id <> ALL (`+integers(d.fresh.pos)+`)
-		   AND file_id <> ALL (`+integers(d.fresh.lines)+`)`).Scan(&keys, &rows, &first, &last); err != nil {
+		   AND file_id <> ALL (`+integers(d.fresh.lines)+`)`).Scan(&keys, &rows, &first, &last); err != nil || first == nil {
 		return err
 	}
-	if first == nil {
-		return d.run(ctx, `DROP TABLE fresh_key`)
+	fresh := `(SELECT order_key FROM pos_row AS p WHERE ` + d.fresh.posRow("p") + `)`
+	if !many(keys, rows) {
+		if err := d.run(ctx,
+			`CREATE TEMP TABLE fresh_key ON COMMIT DROP AS SELECT order_key FROM `+fresh+` AS k ORDER BY order_key`,
+			`ANALYZE fresh_key`,
+		); err != nil {
+			return err
+		}
+		fresh = `fresh_key`
 	}
 	earlier := fmt.Sprintf("BETWEEN '%s' AND '%s'", recon.DateFromUTC(*first), recon.DateFromUTC(*last))
 	return d.with(ctx, lookUps(keys, rows),
 		`INSERT INTO dirty
 		 SELECT k.order_key
-		   FROM fresh_key AS k
+		   FROM `+fresh+` AS k
 		  WHERE EXISTS (SELECT
 		                  FROM pos_row AS p
 		                 WHERE p.order_key = k.order_key
@@ -182,13 +179,13 @@ func (d *decision) findKnown(ctx context.Context) error {
 		                   AND p.file_id <> ALL (`+integers(d.fresh.pos)+`))`,
 		`INSERT INTO dirty
 		 SELECT k.order_key
-		   FROM fresh_key AS k
+		   FROM `+fresh+` AS k
 		  WHERE EXISTS (SELECT
 		                  FROM settlement_row AS s
 		                 WHERE s.order_key = k.order_key
 		                   AND s.business_date `+earlier+`
 		                   AND s.file_id <> ALL (`+integers(d.fresh.lines)+`))`,
-		`DROP TABLE fresh_key`,
+		`DROP TABLE IF EXISTS fresh_key`,
 	)
 }
 

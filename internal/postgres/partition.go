@@ -156,6 +156,29 @@ var indexes = map[string][]struct{ name, on string }{
 	"settlement_row": {{"by_key", "(order_key)"}},
 }
 
+// Indexed returns the fact tables that have a partition with an index: rows that go in may have to find their places there.
+func Indexed(ctx context.Context, pool *pgxpool.Pool) (map[string]bool, error) {
+	rows, err := pool.Query(ctx, `
+		SELECT DISTINCT parent.relname
+		  FROM pg_inherits AS i
+		  JOIN pg_class AS parent ON parent.oid = i.inhparent
+		  JOIN pg_class AS child ON child.oid = i.inhrelid
+		 WHERE parent.oid IN ('pos_row'::regclass, 'settlement_row'::regclass)
+		   AND to_regclass(child.relname || '_by_key') IS NOT NULL`)
+	if err != nil {
+		return nil, fmt.Errorf("look for indexes: %w", err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("look for indexes: %w", err)
+	}
+	indexed := map[string]bool{}
+	for _, name := range names {
+		indexed[name] = true
+	}
+	return indexed, nil
+}
+
 // AnalyzePartitions refreshes the planner's statistics of partitions after a load: a decision follows at once, and autovacuum
 // would come too late.
 func AnalyzePartitions(ctx context.Context, pool *pgxpool.Pool, partitions []string) error {
