@@ -78,7 +78,12 @@ func addDate(b []byte, d day) []byte {
 	if !d.valid {
 		return b
 	}
-	return d.AppendFormat(b, time.DateOnly)
+	year, month, date := d.Date()
+	if year < 1000 || year > 9999 {
+		return d.AppendFormat(b, time.DateOnly)
+	}
+	// By hand, since a layout is taken apart each time and every row has three days.
+	return append(strconv.AppendInt(b, int64(year), 10), '-', '0'+byte(month)/10, '0'+byte(month)%10, '-', '0'+byte(date)/10, '0'+byte(date)%10)
 }
 
 // columns are the contract's, in its order.
