@@ -32,6 +32,7 @@ func Open(ctx context.Context, databaseURL string) (*pgxpool.Pool, error) {
 	// two thousand orders found by reading a million.
 	params["random_page_cost"] = "1.1"
 	params["timezone"] = "UTC"
+	params["citus.propagate_set_commands"] = "local" // what a statement sets for itself holds on every node; only Citus knows it
 	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
 		pgxdecimal.Register(conn.TypeMap())
 		return nil
