@@ -30,10 +30,10 @@ func (d *decision) bringTogether(ctx context.Context) error {
 	var keys, rows int64
 	if err := d.tx.QueryRow(ctx, `
 		SELECT (SELECT count(*) FROM dirty),
-		       (SELECT COALESCE(sum(greatest(c.reltuples, 0)), 0)::bigint
-		          FROM pg_inherits AS i
-		          JOIN pg_class AS c ON c.oid = i.inhrelid
-		         WHERE i.inhparent IN ('pos_row'::regclass, 'settlement_row'::regclass))`).Scan(&keys, &rows); err != nil {
+		       (SELECT COALESCE(sum(rows_loaded - rows_archived), 0)::bigint
+		          FROM file
+		         WHERE state = 'loaded'
+		           AND kind IN ('pos_log', 'settlement'))`).Scan(&keys, &rows); err != nil {
 		return err
 	}
 	settings := lookUps(keys, rows)

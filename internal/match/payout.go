@@ -59,16 +59,19 @@ func PayoutDifferences(ctx context.Context, tx pgx.Tx, onlyNew bool) ([]PayoutDi
 		`DELETE FROM tied_payout AS t
 		  USING (SELECT p.acquirer, p.last_id
 		           FROM tied_payout AS p
-		          WHERE EXISTS (SELECT FROM archive.plain_match AS a WHERE a.acquirer = p.acquirer AND a.payout_id = p.payout_id)
-		             OR EXISTS (SELECT FROM archive.verdict AS a WHERE a.acquirer = p.acquirer AND a.payout_id = p.payout_id)) AS gone
+		           JOIN (SELECT acquirer, payout_id FROM archive.plain_match WHERE payout_id IN (SELECT payout_id FROM tied_payout)
+		                  UNION
+		                 SELECT acquirer, payout_id FROM archive.verdict WHERE payout_id IN (SELECT payout_id FROM tied_payout)) AS a USING (acquirer, payout_id)) AS gone
 		  WHERE (gone.acquirer, gone.last_id) = (t.acquirer, t.last_id)`,
 		`ANALYZE tied_payout`,
 		`CREATE TEMP TABLE tied_verdict ON COMMIT DROP AS
 		 SELECT COALESCE(settle_key, order_key) AS order_key, settle_file_id AS file_id, settle_line AS line
 		   FROM verdict
 		  WHERE settle_status = 'SETTLED'
-		    AND payout_id IN (SELECT payout_id FROM tied_payout)
-		    AND NOT EXISTS (SELECT FROM settlement_merged AS g WHERE g.order_key = COALESCE(verdict.settle_key, verdict.order_key))`,
+		    AND payout_id IN (SELECT payout_id FROM tied_payout)`,
+		// Several rows of a key are counted as what stands of them.
+		`DELETE FROM tied_verdict
+		  WHERE order_key IN (SELECT g.order_key FROM settlement_merged AS g JOIN tied_verdict USING (order_key))`,
 		`ANALYZE tied_verdict`,
 		`CREATE TEMP TABLE tied_net ON COMMIT DROP AS
 		 WITH of_payout AS (

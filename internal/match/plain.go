@@ -153,13 +153,14 @@ func (d *decision) findKnown(ctx context.Context) error {
 	if d.all {
 		return nil
 	}
-	if err := d.run(ctx,
-		`CREATE TEMP TABLE fresh_key ON COMMIT DROP AS
-		 SELECT p.order_key FROM pos_row AS p WHERE `+d.fresh.posRow("p")+`
+	keysSQL := `SELECT p.order_key FROM pos_row AS p WHERE ` + d.fresh.posRow("p") + `
 		  UNION
-		 SELECT s.order_key FROM settlement_row AS s WHERE `+d.fresh.line("s"),
-		`ANALYZE fresh_key`,
-	); err != nil {
+		 SELECT s.order_key FROM settlement_row AS s WHERE ` + d.fresh.line("s")
+	freshKey, count := `fresh_key`, `SELECT count(*) FROM fresh_key`
+	if d.distributed { // each node compares its own, and nothing is brought together
+		freshKey = `(` + keysSQL + `)`
+		count = `SELECT COALESCE(sum(rows_loaded), 0)::bigint FROM file WHERE file_id = ANY (` + integers(d.fresh.pos) + ` || ` + integers(d.fresh.lines) + `)`
+	} else if err := d.run(ctx, `CREATE TEMP TABLE fresh_key ON COMMIT DROP AS `+keysSQL, `ANALYZE fresh_key`); err != nil {
 		return err
 	}
 	var (
@@ -167,7 +168,7 @@ func (d *decision) findKnown(ctx context.Context) error {
 		first, last *time.Time
 	)
 	if err := d.tx.QueryRow(ctx, `
-		SELECT (SELECT count(*) FROM fresh_key),
+		SELECT (`+count+`),
 		       COALESCE(sum(rows_loaded), 0)::bigint,
 		       min(first_date),
 		       max(last_date)
@@ -179,27 +180,25 @@ func (d *decision) findKnown(ctx context.Context) error {
 		return err
 	}
 	if first == nil {
-		return d.run(ctx, `DROP TABLE fresh_key`)
+		return d.run(ctx, `DROP TABLE IF EXISTS fresh_key`)
 	}
 	earlier := fmt.Sprintf("BETWEEN '%s' AND '%s'", recon.DateFromUTC(*first), recon.DateFromUTC(*last))
 	return d.with(ctx, lookUps(keys, rows),
 		`INSERT INTO dirty
 		 SELECT k.order_key
-		   FROM fresh_key AS k
-		  WHERE EXISTS (SELECT
-		                  FROM pos_row AS p
-		                 WHERE p.order_key = k.order_key
-		                   AND p.business_date `+earlier+`
-		                   AND p.file_id <> ALL (`+integers(d.fresh.pos)+`))`,
+		   FROM `+freshKey+` AS k
+		   JOIN pos_row AS p
+		     ON p.order_key = k.order_key
+		    AND p.business_date `+earlier+`
+		    AND p.file_id <> ALL (`+integers(d.fresh.pos)+`)`,
 		`INSERT INTO dirty
 		 SELECT k.order_key
-		   FROM fresh_key AS k
-		  WHERE EXISTS (SELECT
-		                  FROM settlement_row AS s
-		                 WHERE s.order_key = k.order_key
-		                   AND s.business_date `+earlier+`
-		                   AND s.file_id <> ALL (`+integers(d.fresh.lines)+`))`,
-		`DROP TABLE fresh_key`,
+		   FROM `+freshKey+` AS k
+		   JOIN settlement_row AS s
+		     ON s.order_key = k.order_key
+		    AND s.business_date `+earlier+`
+		    AND s.file_id <> ALL (`+integers(d.fresh.lines)+`)`,
+		`DROP TABLE IF EXISTS fresh_key`,
 	)
 }
 
@@ -235,7 +234,7 @@ func (d *decision) takeBack(ctx context.Context) error {
 		`CREATE TEMP TABLE maybe_plain ON COMMIT DROP AS
 		 SELECT order_key
 		   FROM apart
-		  WHERE NOT EXISTS (SELECT FROM verdict AS v WHERE v.order_key = apart.order_key)`,
+		  WHERE order_key NOT IN (SELECT v.order_key FROM verdict AS v JOIN apart USING (order_key))`,
 		`ANALYZE maybe_plain`,
 	); err != nil {
 		return err
