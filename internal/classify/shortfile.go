@@ -345,11 +345,12 @@ func (e *explainer) readMissing(ctx context.Context, tx pgx.Tx) ([]missingOrder,
 		  FROM verdict AS v
 		  JOIN pos_now AS p ON (p.order_key, p.file_id, p.line) = (v.order_key, v.pos_file_id, v.pos_line)
 		  LEFT JOIN pos_said AS pm ON (pm.order_key, pm.episode) = (v.order_key, v.episode)
+		  LEFT JOIN sibling AS b ON (b.order_key, b.episode) = (v.order_key, v.episode)
 		 WHERE v.outcome = 'unsettled'
 		   AND v.settle_key IS NULL
 		   AND v.pos_status = 'SUCCESS'
 		   AND v.due_date IS NOT NULL
-		   AND (v.order_key, v.episode) NOT IN (SELECT order_key, episode FROM sibling)
+		   AND b.order_key IS NULL
 		 ORDER BY v.order_key, v.episode`)
 	if err != nil {
 		return nil, err
