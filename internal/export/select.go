@@ -331,6 +331,9 @@ func each(ctx context.Context, q querier, sel Selection, do func(*row) error) er
 		return fmt.Errorf("select rows to export: %w", err)
 	}
 	defer tx.Rollback(ctx) // it has written nothing
+	if err := postgres.OnNodes(ctx, tx); err != nil {
+		return fmt.Errorf("select rows to export: %w", err)
+	}
 	way, err := wayTo(ctx, tx, sel)
 	if err != nil {
 		return fmt.Errorf("select rows to export: %w", err)

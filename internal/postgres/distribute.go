@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -77,12 +78,24 @@ func Distributed(ctx context.Context, q interface {
 	return is, err
 }
 
-// ReadOwnWrites makes the statements of tx see what those before it wrote, on every node: one connection to each. Citus would
-// open several, for the shards there, and then refuse to join what one of them wrote of a table that is on all nodes with what
-// another reads. Elsewhere it changes nothing. It must come first in tx.
-func ReadOwnWrites(ctx context.Context, tx pgx.Tx) error {
-	_, err := tx.Exec(ctx, `SET LOCAL citus.multi_shard_modify_mode = 'sequential'`)
+// OnNodes gives tx the settings of its session on every node. Citus passes on what a transaction sets for itself, and nothing
+// else. Elsewhere it changes nothing.
+func OnNodes(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `
+		SET LOCAL jit = off;
+		SET LOCAL work_mem = '`+workMem+`';
+		SET LOCAL random_page_cost = `+randomPageCost)
 	return err
+}
+
+// ReadOwnWrites is OnNodes, and makes the statements of tx see what those before it wrote, on every node: one connection to each.
+// Citus would open several, for the shards there, and then refuse to join what one of them wrote of a table that is on all nodes
+// with what another reads. It must come first in tx.
+func ReadOwnWrites(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, `SET LOCAL citus.multi_shard_modify_mode = 'sequential'`); err != nil {
+		return err
+	}
+	return OnNodes(ctx, tx)
 }
 
 // Distribute spreads the tables of the database at databaseURL, whose schema is up to date, over the nodes of Citus. What is
@@ -108,43 +121,51 @@ func distribute(ctx context.Context, tx pgx.Tx) error {
 	if !citus {
 		return ErrNotDistributable
 	}
-	tables, err := tablesToPlace(ctx, tx)
+	unplaced, err := Unplaced(ctx, tx)
 	if err != nil {
 		return err
 	}
-	var unknown []string
-	for _, t := range tables {
-		if _, ok := places[t.Name]; !ok {
-			unknown = append(unknown, t.Name)
-		}
+	if len(unplaced) > 0 {
+		return fmt.Errorf("it is not said where %v lie", unplaced)
 	}
-	if len(unknown) > 0 {
-		return fmt.Errorf("it is not said where %v lie", unknown)
+	rows, err := tx.Query(ctx, `SELECT logicalrelid FROM pg_dist_partition WHERE partmethod = 'h' OR repmodel = 't'`)
+	if err != nil {
+		return err
+	}
+	spread, err := pgx.CollectRows(rows, pgx.RowTo[uint32])
+	if err != nil {
+		return err
 	}
 	statements := []string{
 		// What was made on every node first, and then in shards, would otherwise be made over connections that do not see it.
 		`SET LOCAL citus.multi_shard_modify_mode = 'sequential'`,
 	}
+	// What others refer to comes first, then what they are laid beside.
+	tables := slices.SortedFunc(maps.Keys(places), func(a, b string) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b)) })
 	for _, t := range tables {
-		if t.Spread || places[t.Name] == stays {
+		var oid uint32
+		if err := tx.QueryRow(ctx, `SELECT $1::regclass::oid`, t).Scan(&oid); err != nil {
+			return err
+		}
+		if slices.Contains(spread, oid) || places[t] == stays {
 			continue
 		}
-		statements = append(statements, fit[t.Name]...)
-		switch places[t.Name] {
+		statements = append(statements, fit[t]...)
+		switch places[t] {
 		case byOrder:
 			with := "pos_row"
-			if t.Name == with {
+			if t == with {
 				with = "none"
 			}
-			statements = append(statements, fmt.Sprintf(`SELECT create_distributed_table('%s', 'order_key', colocate_with => '%s')`, t.Name, with))
+			statements = append(statements, fmt.Sprintf(`SELECT create_distributed_table('%s', 'order_key', colocate_with => '%s')`, t, with))
 		case byAccount:
 			with := "plain_match"
-			if t.Name == with {
+			if t == with {
 				with = "none"
 			}
-			statements = append(statements, fmt.Sprintf(`SELECT create_distributed_table('%s', 'merchant_id', colocate_with => '%s')`, t.Name, with))
+			statements = append(statements, fmt.Sprintf(`SELECT create_distributed_table('%s', 'merchant_id', colocate_with => '%s')`, t, with))
 		case onAll:
-			statements = append(statements, fmt.Sprintf(`SELECT create_reference_table('%s')`, t.Name))
+			statements = append(statements, fmt.Sprintf(`SELECT create_reference_table('%s')`, t))
 		}
 	}
 	for _, sql := range statements {
@@ -181,35 +202,29 @@ var fit = map[string][]string{
 	"verdict": {`ALTER TABLE verdict DROP CONSTRAINT verdict_claims_a_line_once`},
 }
 
-type placed struct {
-	Name   string
-	Spread bool
-}
-
-// tablesToPlace lists the tables of posrecon, in the order in which they can be spread; partitions go with theirs.
-func tablesToPlace(ctx context.Context, tx pgx.Tx) ([]placed, error) {
-	rows, err := tx.Query(ctx, `
-		SELECT CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || c.relname,
-		       EXISTS (SELECT
-		                 FROM pg_dist_partition AS d
-		                WHERE d.logicalrelid = c.oid
-		                  AND (d.partmethod = 'h' OR d.repmodel = 't'))
+// Unplaced returns the tables of which nobody says where they lie; partitions lie with theirs.
+func Unplaced(ctx context.Context, q interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}) ([]string, error) {
+	rows, err := q.Query(ctx, `
+		SELECT CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || c.relname
 		  FROM pg_class AS c
 		  JOIN pg_namespace AS n ON n.oid = c.relnamespace
 		 WHERE n.nspname IN ('public', 'archive')
 		   AND c.relkind IN ('r', 'p')
-		   AND NOT c.relispartition`)
+		   AND NOT c.relispartition
+		 ORDER BY 1`)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("list tables: %w", err)
 	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[placed])
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("list tables: %w", err)
 	}
-	slices.SortFunc(list, func(a, b placed) int {
-		return cmp.Or(cmp.Compare(rank(a.Name), rank(b.Name)), cmp.Compare(a.Name, b.Name))
-	})
-	return list, nil
+	return slices.DeleteFunc(names, func(name string) bool {
+		_, ok := places[name]
+		return ok
+	}), nil
 }
 
 // rank puts first what others refer to, or are laid beside.

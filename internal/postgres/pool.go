@@ -15,6 +15,12 @@ import (
 // minServerVersion is PostgreSQL 14: client_connection_check_interval and multirange-free SQL of ours need no newer.
 const minServerVersion = 140000
 
+// Settings of every session.
+const (
+	workMem        = "128MB"
+	randomPageCost = "1.1"
+)
+
 // Open connects to the database at databaseURL and checks that it is new enough. The caller closes the pool.
 func Open(ctx context.Context, databaseURL string) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(databaseURL)
@@ -27,12 +33,15 @@ func Open(ctx context.Context, databaseURL string) (*pgxpool.Pool, error) {
 	// A killed posrecon must not leave a statement running that holds its lock.
 	params["client_connection_check_interval"] = "1s"
 	params["jit"] = "off" // compiling costs more than it saves on statements that run once
-	params["work_mem"] = "128MB"
+	params["work_mem"] = workMem
 	// A night's rows are in memory when they are looked up, and the rest is on no spinning disk: the default of 4 would have
 	// two thousand orders found by reading a million.
-	params["random_page_cost"] = "1.1"
+	params["random_page_cost"] = randomPageCost
 	params["timezone"] = "UTC"
-	params["citus.propagate_set_commands"] = "local" // what a statement sets for itself holds on every node; only Citus knows it
+	// Only Citus knows these. What a transaction sets for itself holds on every node; and two loaders may write a table that is on
+	// all nodes side by side: their rows are others', and a row is locked as anywhere.
+	params["citus.propagate_set_commands"] = "local"
+	params["citus.all_modifications_commutative"] = "on"
 	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
 		pgxdecimal.Register(conn.TypeMap())
 		return nil
