@@ -18,6 +18,7 @@ type place int
 const (
 	byOrder   place = iota // in shards by order_key: what is known of an order is on one node
 	onAll                  // whole on every node: small, and joined with the former
+	byLine                 // in the same shards, by the key of the line that an order claims
 	byAccount              // in shards by merchant: the ledger
 	stays                  // on the coordinator: small, or asked by itself alone
 )
@@ -40,6 +41,8 @@ var places = map[string]place{
 	"archive.pos_merged":        byOrder,
 	"archive.settlement_merged": byOrder,
 	"archive.standing_line":     byOrder,
+
+	"claim": byLine,
 
 	"file":          onAll,
 	"due_day":       onAll,
@@ -74,7 +77,7 @@ func Distributed(ctx context.Context, q interface {
 	if err != nil || !is {
 		return false, err
 	}
-	err = q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'pos_row'::regclass)`).Scan(&is)
+	err = q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = to_regclass('pos_row'))`).Scan(&is)
 	return is, err
 }
 
@@ -99,15 +102,29 @@ func ReadOwnWrites(ctx context.Context, tx pgx.Tx) error {
 }
 
 // Distribute spreads the tables of the database at databaseURL, whose schema is up to date, over the nodes of Citus. What is
-// spread already stays as it is, so that it may be called after every migration.
+// spread already stays as it is, so that it may be called again.
 func Distribute(ctx context.Context, databaseURL string) error {
+	return inTransaction(ctx, databaseURL, distribute)
+}
+
+// distributeNew is Distribute where tables are distributed, after a migration, and nothing elsewhere.
+func distributeNew(ctx context.Context, databaseURL string) error {
+	return inTransaction(ctx, databaseURL, func(ctx context.Context, tx pgx.Tx) error {
+		is, err := Distributed(ctx, tx)
+		if err != nil || !is {
+			return err
+		}
+		return distribute(ctx, tx)
+	})
+}
+
+func inTransaction(ctx context.Context, databaseURL string, do func(context.Context, pgx.Tx) error) error {
 	conn, err := pgx.Connect(ctx, databaseURL)
 	if err != nil {
 		return fmt.Errorf("distribute the tables: %w", redact(err, databaseURL))
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return distribute(ctx, tx) })
-	if err != nil {
+	if err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return do(ctx, tx) }); err != nil {
 		return fmt.Errorf("distribute the tables: %w", err)
 	}
 	return nil
@@ -136,6 +153,18 @@ func distribute(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return err
 	}
+	// The lines that verdicts claim. One server holds by verdict_claims_a_line_once that none is claimed twice; over nodes a unique
+	// constraint needs the key by which its table is spread, and a line may be claimed by an order of another key.
+	if _, err := tx.Exec(ctx, `
+		CREATE TABLE IF NOT EXISTS claim (
+		    settle_key     uuid NOT NULL,
+		    settle_episode smallint NOT NULL,
+		    order_key      uuid NOT NULL,
+		    episode        smallint NOT NULL,
+		    CONSTRAINT claim_of_a_line_once PRIMARY KEY (settle_key, settle_episode)
+		)`); err != nil {
+		return err
+	}
 	statements := []string{
 		// What was made on every node first, and then in shards, would otherwise be made over connections that do not see it.
 		`SET LOCAL citus.multi_shard_modify_mode = 'sequential'`,
@@ -158,6 +187,8 @@ func distribute(ctx context.Context, tx pgx.Tx) error {
 				with = "none"
 			}
 			statements = append(statements, fmt.Sprintf(`SELECT create_distributed_table('%s', 'order_key', colocate_with => '%s')`, t, with))
+		case byLine:
+			statements = append(statements, fmt.Sprintf(`SELECT create_distributed_table('%s', 'settle_key', colocate_with => 'pos_row')`, t))
 		case byAccount:
 			with := "plain_match"
 			if t == with {
@@ -198,6 +229,10 @@ var fit = map[string][]string{
 		`ALTER TABLE case_event DROP CONSTRAINT case_event_of_case`,
 		`ALTER TABLE cases DROP CONSTRAINT cases_once`,
 		`CREATE INDEX cases_by_id ON cases (case_id)`,
+	},
+	"claim": {
+		`CREATE INDEX claim_by_order ON claim (order_key)`,
+		`INSERT INTO claim SELECT settle_key, settle_episode, order_key, episode FROM verdict WHERE settle_key IS NOT NULL`,
 	},
 	"verdict": {`ALTER TABLE verdict DROP CONSTRAINT verdict_claims_a_line_once`},
 }
