@@ -19,6 +19,7 @@ import (
 	"github.com/posrecon/posrecon/internal/pipeline"
 	"github.com/posrecon/posrecon/internal/postgres"
 	"github.com/posrecon/posrecon/internal/recon"
+	"github.com/posrecon/posrecon/internal/retention"
 	"github.com/posrecon/posrecon/internal/testdb"
 )
 
@@ -161,5 +162,33 @@ func TestWhatCrosses(t *testing.T) {
 			t.Errorf("%d statements could not be explained", e.here)
 		}
 		t.Logf("night %s: %d statements explained, %d of them over nodes; %d not", night.name, len(e.list), spread, e.here)
+	}
+}
+
+// TestLineIsClaimedOnce holds that the database itself refuses a second claim of a line, by whichever key.
+func TestLineIsClaimedOnce(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	claim := `INSERT INTO claim VALUES ('00000000-0000-0000-0000-000000000001', 0, gen_random_uuid(), 0)`
+	if _, err := b.pool.Exec(t.Context(), claim); err != nil {
+		t.Fatal(err)
+	}
+	_, err := b.pool.Exec(t.Context(), claim)
+	if err == nil || !strings.Contains(err.Error(), "claim_of_a_line_once") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestMonthsStay holds that retention, which moves partitions, says that it cannot.
+func TestMonthsStay(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	_, err := retention.Archive(t.Context(), b.pool, retention.Options{Before: recon.NewDate(2026, 1, 1)})
+	if !errors.Is(err, retention.ErrDistributed) {
+		t.Errorf("error %v", err)
+	}
+	_, err = retention.Restore(t.Context(), b.pool, recon.NewDate(2025, 1, 1), 0)
+	if !errors.Is(err, retention.ErrDistributed) {
+		t.Errorf("error %v", err)
 	}
 }

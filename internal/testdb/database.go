@@ -75,7 +75,11 @@ func (s *server) clone(name, template string) error {
 }
 
 func (s *server) drop(name string) error {
-	return s.exec(`DROP DATABASE ` + quote(name) + ` WITH (FORCE)`)
+	err := s.exec(`DROP DATABASE IF EXISTS ` + quote(name) + ` WITH (FORCE)`)
+	if err != nil && distributed { // the processes of Citus come back after they were ended
+		err = s.exec(`DROP DATABASE IF EXISTS ` + quote(name) + ` WITH (FORCE)`)
+	}
+	return err
 }
 
 // makeTemplate returns the name of a migrated database to clone, and makes it if no process has done so before.
