@@ -56,7 +56,8 @@ func newMigrate(a *app) *cobra.Command {
 		},
 	}
 	versionCmd.Flags().BoolVar(&check, "check", false, "fail unless the schema is whole and at this program's version")
-	cmd.AddCommand(&cobra.Command{
+	var distributed bool
+	upCmd := &cobra.Command{
 		Use: "up", Short: "Bring the schema to the newest version", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := connect(cmd); err != nil {
@@ -65,9 +66,16 @@ func newMigrate(a *app) *cobra.Command {
 			if err := postgres.MigrateUp(cmd.Context(), a.url); err != nil {
 				return err
 			}
+			if distributed {
+				if err := postgres.Distribute(cmd.Context(), a.url); err != nil {
+					return err
+				}
+			}
 			return version(cmd)
 		},
-	}, &cobra.Command{
+	}
+	upCmd.Flags().BoolVar(&distributed, "distributed", false, "and spread the tables over the nodes of Citus, those that are not yet")
+	cmd.AddCommand(upCmd, &cobra.Command{
 		Use: "down [STEPS|all]", Short: "Take the schema back by STEPS versions, default 1; what those held is lost", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			steps := 1

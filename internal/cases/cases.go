@@ -111,35 +111,39 @@ func Update(ctx context.Context, tx pgx.Tx, asOf time.Time) (Changes, error) {
 			  FROM wanted AS w
 			  JOIN opened USING (case_id)`},
 		{"note changed causes", new(int64), `
+			WITH says AS MATERIALIZED (
+			    SELECT k.case_id, v.outcome, COALESCE(x.cause, '') AS cause, COALESCE(x.sub_cause, '') AS sub_cause
+			      FROM cases AS k
+			      JOIN verdict AS v ON (v.order_key, v.episode) = (k.order_key, k.episode)
+			      JOIN explanation AS x ON (x.order_key, x.episode) = (k.order_key, k.episode)
+			     WHERE k.status = 'open'
+			)
 			INSERT INTO case_event (case_id, seq, at, kind, actor, outcome, cause, sub_cause, note)
-			SELECT k.case_id, e.seq + 1, $1, 'changed', 'posrecon', v.outcome, COALESCE(x.cause, ''), COALESCE(x.sub_cause, ''), ''
-			  FROM cases AS k
-			  JOIN verdict AS v ON (v.order_key, v.episode) = (k.order_key, k.episode)
-			  JOIN explanation AS x ON (x.order_key, x.episode) = (k.order_key, k.episode)
-			  JOIN LATERAL (SELECT max(seq) AS seq FROM case_event AS e WHERE e.case_id = k.case_id) AS e ON true
+			SELECT s.case_id, e.seq + 1, $1, 'changed', 'posrecon', s.outcome, s.cause, s.sub_cause, ''
+			  FROM says AS s
+			  JOIN LATERAL (SELECT max(seq) AS seq FROM case_event AS e WHERE e.case_id = s.case_id) AS e ON true
 			  JOIN LATERAL (SELECT l.outcome, l.cause, l.sub_cause
 			                  FROM case_event AS l
-			                 WHERE l.case_id = k.case_id
+			                 WHERE l.case_id = s.case_id
 			                   AND l.actor = 'posrecon'
 			                 ORDER BY l.seq DESC
 			                 LIMIT 1) AS said ON true
-			 WHERE k.status = 'open'
-			   AND (said.outcome, said.cause, said.sub_cause) <> (v.outcome, COALESCE(x.cause, ''), COALESCE(x.sub_cause, ''))`},
+			 WHERE (said.outcome, said.cause, said.sub_cause) <> (s.outcome, s.cause, s.sub_cause)`},
 		{"open cases", &c.Opened, `
-			WITH opened AS (
-			    INSERT INTO cases (case_id, order_key, episode, status)
-			    SELECT ` + caseID + `, v.order_key, v.episode, 'open'
+			WITH wanted AS MATERIALIZED (
+			    SELECT ` + caseID + ` AS case_id, v.order_key, v.episode, v.outcome, COALESCE(x.cause, '') AS cause, COALESCE(x.sub_cause, '') AS sub_cause
 			      FROM explanation AS x
 			      JOIN verdict AS v USING (order_key, episode)
 			     WHERE x.needs_follow_up
 			       AND NOT EXISTS (SELECT FROM cases AS k WHERE (k.order_key, k.episode) = (v.order_key, v.episode))
-			    RETURNING case_id, order_key, episode
+			), opened AS (
+			    INSERT INTO cases (case_id, order_key, episode, status)
+			    SELECT case_id, order_key, episode, 'open'
+			      FROM wanted
 			)
 			INSERT INTO case_event (case_id, seq, at, kind, actor, outcome, cause, sub_cause, note)
-			SELECT o.case_id, 1, $1, 'opened', 'posrecon', v.outcome, COALESCE(x.cause, ''), COALESCE(x.sub_cause, ''), ''
-			  FROM opened AS o
-			  JOIN verdict AS v USING (order_key, episode)
-			  JOIN explanation AS x USING (order_key, episode)`},
+			SELECT case_id, 1, $1, 'opened', 'posrecon', outcome, cause, sub_cause, ''
+			  FROM wanted`},
 	}
 	for _, s := range steps {
 		tag, err := tx.Exec(ctx, s.sql, asOf)
@@ -209,7 +213,8 @@ func Do(ctx context.Context, pool *pgxpool.Pool, id string, act Act) error {
 	}
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		var status string
-		err := tx.QueryRow(ctx, `SELECT status FROM cases WHERE case_id = $1 FOR UPDATE`, id).Scan(&status)
+		// Its row is ours until the end. Citus locks by no other statement what it looks for in every shard.
+		err := tx.QueryRow(ctx, `UPDATE cases SET assignee = assignee WHERE case_id = $1 RETURNING status`, id).Scan(&status)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return ErrNotFound
 		}
@@ -237,13 +242,11 @@ func Do(ctx context.Context, pool *pgxpool.Pool, id string, act Act) error {
 				}
 				note = strings.TrimPrefix(note+"; the cause was "+string(act.Actual), "; ")
 			}
-			_, err = tx.Exec(ctx, `
-				UPDATE cases AS k
-				   SET status = 'resolved',
-				       resolved_facts = COALESCE((SELECT `+facts+`
-				                                    FROM verdict AS v
-				                                   WHERE (v.order_key, v.episode) = (k.order_key, k.episode)), 'none')
-				 WHERE case_id = $1`, id)
+			known := "none"
+			err = tx.QueryRow(ctx, `SELECT `+facts+` FROM cases AS k JOIN verdict AS v USING (order_key, episode) WHERE k.case_id = $1`, id).Scan(&known)
+			if err == nil || errors.Is(err, pgx.ErrNoRows) {
+				_, err = tx.Exec(ctx, `UPDATE cases SET status = 'resolved', resolved_facts = $2 WHERE case_id = $1`, id, known)
+			}
 		case "reopened":
 			if status == "open" {
 				return fmt.Errorf("it is open already")

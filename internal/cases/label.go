@@ -34,7 +34,9 @@ type Label struct {
 //	an order that was settled though the POS had no success, and has one now: the notice was lost
 func Learn(ctx context.Context, tx pgx.Tx, asOf time.Time) error {
 	_, err := tx.Exec(ctx, `
-		WITH learned AS (
+		INSERT INTO label (order_key, episode, source, at, actor, acquirer, stated, confidence, features, rates, weights, actual, amount, currency)
+		SELECT order_key, episode, 'implied', $1, 'posrecon', acquirer, stated, confidence, features, rates, weights, actual, amount, currency
+		  FROM (
 		    SELECT x.order_key,
 		           x.episode,
 		           v.acquirer,
@@ -62,10 +64,7 @@ func Learn(ctx context.Context, tx pgx.Tx, asOf time.Time) error {
 		                    OFFSET 0) AS v ON true
 		     WHERE x.cause IS NOT NULL
 		       AND x.needs_follow_up
-		)
-		INSERT INTO label (order_key, episode, source, at, actor, acquirer, stated, confidence, features, rates, weights, actual, amount, currency)
-		SELECT order_key, episode, 'implied', $1, 'posrecon', acquirer, stated, confidence, features, rates, weights, actual, amount, currency
-		  FROM learned
+		       ) AS learned
 		 WHERE actual IS NOT NULL
 		ON CONFLICT (order_key, episode, source) DO NOTHING`, asOf)
 	if err != nil {

@@ -54,12 +54,12 @@ const casesSQL = `
 	       COALESCE(v.acquirer, r.acquirer, ''), COALESCE(v.merchant_id, r.merchant_id, ''), COALESCE(r.order_id, ''),
 	       COALESCE(v.outcome, ''), COALESCE(x.cause, ''), COALESCE(x.sub_cause, ''),
 	       COALESCE(v.amount_owed, 0), COALESCE(v.amount_excess, 0), COALESCE(v.currency, ''),
-	       (SELECT at FROM case_event AS e WHERE e.case_id = k.case_id AND e.seq = 1),
 	       COALESCE(x.evidence, '[]'), COALESCE(x.counter_evidence, '[]'),
 	       v.due_date, COALESCE(x.confidence::text, ''), COALESCE(x.action, ''), COALESCE(x.incident_id, ''),
-	       COALESCE(x.features, ''), COALESCE(x.rates, ''), COALESCE((SELECT text FROM weights AS w WHERE w.version = x.weights), '')
+	       COALESCE(x.features, ''), COALESCE(x.rates, ''), COALESCE(w.text, '')
 	  FROM cases AS k
 	  LEFT JOIN explanation AS x USING (order_key, episode)
+	  LEFT JOIN weights AS w ON w.version = x.weights
 	  -- The first row that tells of it; of an archived order it is in the archive.
 	  LEFT JOIN LATERAL (SELECT acquirer, merchant_id, order_id FROM pos_row AS r WHERE r.order_key = k.order_key AND r.type <> 'VOID'
 	                      UNION ALL
@@ -75,7 +75,7 @@ func scanCase(row pgx.CollectableRow) (Case, error) {
 	var c Case
 	var evidence, counter []byte
 	err := row.Scan(&c.ID, &c.Status, &c.Assignee, &c.Acquirer, &c.MerchantID, &c.OrderID, &c.Outcome, &c.Cause, &c.SubCause,
-		&c.Owed, &c.Excess, &c.Currency, &c.Opened, &evidence, &counter, &c.DueDate, &c.Confidence, &c.Action, &c.Incident, &c.Features, &c.Rates, &c.Weights)
+		&c.Owed, &c.Excess, &c.Currency, &evidence, &counter, &c.DueDate, &c.Confidence, &c.Action, &c.Incident, &c.Features, &c.Rates, &c.Weights)
 	if err != nil {
 		return c, err
 	}
@@ -97,7 +97,23 @@ func List(ctx context.Context, pool *pgxpool.Pool, status string) ([]Case, error
 	if err != nil {
 		return nil, fmt.Errorf("list cases: %w", err)
 	}
+	ids := make([]string, len(list))
 	for i := range list {
+		ids[i] = list[i].ID
+	}
+	opened := map[string]time.Time{}
+	var (
+		id string
+		at time.Time
+	)
+	if rows, err = pool.Query(ctx, `SELECT case_id, at FROM case_event WHERE seq = 1 AND case_id = ANY ($1)`, ids); err != nil {
+		return nil, fmt.Errorf("list cases: %w", err)
+	}
+	if _, err := pgx.ForEachRow(rows, []any{&id, &at}, func() error { opened[id] = at; return nil }); err != nil {
+		return nil, fmt.Errorf("list cases: %w", err)
+	}
+	for i := range list {
+		list[i].Opened = opened[list[i].ID]
 		list[i].Evidence, list[i].Counter, list[i].Features, list[i].Rates, list[i].Weights = nil, nil, "", "", ""
 	}
 	return list, nil
@@ -117,6 +133,6 @@ func Get(ctx context.Context, pool *pgxpool.Pool, id string) (Case, error) {
 	if err != nil {
 		return Case{}, fmt.Errorf("case %s: %w", id, err)
 	}
-	c.History = history
+	c.History, c.Opened = history, history[0].At
 	return c, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/posrecon/posrecon/internal/classify"
 	"github.com/posrecon/posrecon/internal/match"
+	"github.com/posrecon/posrecon/internal/postgres"
 )
 
 // Finding is one row that breaks an invariant, or, as a note, one that a person should know of.
@@ -38,13 +39,36 @@ type invariant struct {
 	sql  string
 }
 
-// name of an order in a finding: the ids that a person can search for, from whichever row tells them.
-const orderName = `COALESCE(
-	       (SELECT concat_ws('/', r.acquirer, r.merchant_id, r.type, r.order_id, r.refund_id) FROM pos_row AS r WHERE r.order_key = %[1]s.order_key LIMIT 1),
-	       (SELECT concat_ws('/', r.acquirer, r.merchant_id, r.type, r.order_id, r.refund_id) FROM settlement_row AS r WHERE r.order_key = %[1]s.order_key LIMIT 1),
-	       %[1]s.order_key::text) || CASE WHEN %[1]s.episode > 0 THEN '#' || %[1]s.episode ELSE '' END`
+// name is an order in a finding, by its key; look tells the ids that a person can search for instead.
+func name(alias string) string {
+	return fmt.Sprintf(`'%[2]s' || %[1]s.order_key || '#' || %[1]s.episode`, alias, orderMark)
+}
 
-func name(alias string) string { return fmt.Sprintf(orderName, alias) }
+// orderMark begins the name of an order by its key.
+const orderMark = "order\x1f"
+
+// nameSQL tells the ids of an order, from whichever row has them.
+const nameSQL = `
+	SELECT COALESCE(
+	       (SELECT concat_ws('/', r.acquirer, r.merchant_id, r.type, r.order_id, r.refund_id) FROM pos_row AS r WHERE r.order_key = $1 LIMIT 1),
+	       (SELECT concat_ws('/', r.acquirer, r.merchant_id, r.type, r.order_id, r.refund_id) FROM settlement_row AS r WHERE r.order_key = $1 LIMIT 1),
+	       $1::text)`
+
+// tell returns the name of a row as a person knows it.
+func tell(ctx context.Context, tx pgx.Tx, row string) (string, error) {
+	order, ok := strings.CutPrefix(row, orderMark)
+	if !ok {
+		return row, nil
+	}
+	key, episode, _ := strings.Cut(order, "#")
+	if err := tx.QueryRow(ctx, nameSQL, key).Scan(&row); err != nil {
+		return "", err
+	}
+	if episode != "0" {
+		row += "#" + episode
+	}
+	return row, nil
+}
 
 // rowsOfFiles counts the rows of each file, live or archived; one file may have several counts.
 const (
@@ -162,17 +186,25 @@ func stored() []invariant {
 			HAVING (sum(orders), sum(amount), sum(net), sum(sold)) IS DISTINCT FROM (0, 0.00, 0.00, 0)
 			 ORDER BY 1`},
 		{name: "no settlement line is claimed twice, nor claimed and unexpected", sql: `
+			WITH of_another AS MATERIALIZED (
+			    SELECT order_key, episode, settle_key, settle_episode
+			      FROM verdict
+			     WHERE (settle_key, settle_episode) <> (order_key, episode)
+			)
 			SELECT ` + name("v") + `, 'its line is claimed by another verdict as well'
-			  FROM decided AS v
-			  JOIN decided AS w
-			    ON (w.order_key, w.episode) = (v.settle_key, v.settle_episode)
-			   AND (w.order_key, w.episode) <> (v.order_key, v.episode)
+			  FROM of_another AS v
+			  JOIN verdict AS w ON (w.order_key, w.episode) = (v.settle_key, v.settle_episode)
 			 WHERE w.outcome = 'unexpected_settlement'
+			 UNION ALL
+			-- Whoever claims the line of its own key is alone with it, unless one of these claims it as well.
+			SELECT ` + name("v") + `, 'its line is claimed by another verdict as well'
+			  FROM of_another AS v
+			  JOIN decided AS w ON (w.order_key, w.episode) = (v.settle_key, v.settle_episode)
+			 WHERE (w.settle_key, w.settle_episode) = (w.order_key, w.episode)
 			 UNION ALL
 			SELECT ` + name("v") + `, 'its line is claimed by another verdict as well'
 			  FROM (SELECT *, count(*) OVER (PARTITION BY settle_key, settle_episode) AS claims
-			          FROM decided
-			         WHERE settle_key IS NOT NULL) AS v
+			          FROM of_another) AS v
 			 WHERE v.claims > 1`},
 		{name: "every flagged verdict is explained, and no other but what says why", sql: `
 			SELECT ` + name("v") + `, 'outcome ' || v.outcome || ' without an explanation'
@@ -207,7 +239,7 @@ func stored() []invariant {
 			   -- The case of an archived order rests as it is.
 			   AND NOT EXISTS (SELECT FROM archive.pos_row AS a WHERE a.order_key = k.order_key)
 			   AND NOT EXISTS (SELECT FROM archive.settlement_row AS a WHERE a.order_key = k.order_key)
-			   AND NOT EXISTS (SELECT FROM case_event AS e WHERE e.case_id = k.case_id AND e.kind = 'reopened' AND e.actor <> 'posrecon')`},
+			   AND k.case_id NOT IN (SELECT case_id FROM case_event WHERE kind = 'reopened' AND actor <> 'posrecon')`},
 		{name: "every case has a history that begins with its opening and has no gaps", sql: `
 			SELECT k.case_id, 'its history begins with ' || COALESCE(min(e.kind) FILTER (WHERE e.seq = 1), 'nothing') || ' and has ' || count(e.seq) || ' events up to number ' || COALESCE(max(e.seq), 0)
 			  FROM cases AS k
@@ -258,9 +290,13 @@ const notArchivedSince = `
 
 // derived compares the stored verdicts and explanations with those that Decide and Explain derived again. Keys of files
 // that no run has decided yet are left out: nothing can be stored of them.
-func derived() []invariant {
+func derived(distributed bool) []invariant {
+	of := strings.NewReplacer("{", "", "}", "")
+	if distributed {
+		of = strings.NewReplacer("{", "derived_", "}", "")
+	}
 	// Every column of a verdict, as text, with its name: what differs is named.
-	return []invariant{
+	list := []invariant{
 		{name: "stored verdicts are what the facts say", sql: `
 			SELECT ` + name("v") + `,
 			       (SELECT string_agg(s.key || ' stored ' || COALESCE(s.value, 'none') || ', derived ' || COALESCE(d.value, 'none'), '; ' ORDER BY s.key)
@@ -268,18 +304,18 @@ func derived() []invariant {
 			          JOIN jsonb_each_text(to_jsonb(w)) AS d USING (key)
 			         WHERE s.value IS DISTINCT FROM d.value)
 			  FROM stored_verdict AS v
-			  JOIN decided AS w USING (order_key, episode)
+			  JOIN {decided} AS w USING (order_key, episode)
 			 WHERE v IS DISTINCT FROM w
 			   AND v.order_key NOT IN (SELECT order_key FROM undecided)
 			 UNION ALL
 			SELECT ` + name("v") + `, 'stored as ' || v.outcome || ', but the facts tell of no such order or line'
 			  FROM stored_verdict AS v
-			  LEFT JOIN decided AS w USING (order_key, episode)
+			  LEFT JOIN {decided} AS w USING (order_key, episode)
 			 WHERE w.order_key IS NULL
 			   AND v.order_key NOT IN (SELECT order_key FROM undecided)
 			 UNION ALL
 			SELECT ` + name("w") + `, 'the facts say ' || w.outcome || ', but no verdict is stored'
-			  FROM decided AS w
+			  FROM {decided} AS w
 			  LEFT JOIN stored_verdict AS v USING (order_key, episode)
 			 WHERE v.order_key IS NULL
 			   AND w.order_key NOT IN (SELECT order_key FROM undecided)`},
@@ -295,7 +331,7 @@ func derived() []invariant {
 			  FROM (SELECT order_key, episode, x.order_key IS NOT NULL AS stored, y.order_key IS NOT NULL AS derived,
 			               to_jsonb(x) AS x, to_jsonb(y) AS y
 			          FROM stored_explanation AS x
-			          FULL JOIN explanation AS y USING (order_key, episode)
+			          FULL JOIN {explanation} AS y USING (order_key, episode)
 			         WHERE x IS DISTINCT FROM y) AS b
 			 WHERE NOT EXISTS (SELECT FROM undecided)` + notArchivedSince},
 		{name: "stored incidents are what the explanations say", sql: `
@@ -308,20 +344,27 @@ func derived() []invariant {
 		{name: "what several rows of a key say together is what the facts say", sql: `
 			SELECT ` + name("b") + `, b.what || ' differs from what is derived'
 			  FROM (SELECT order_key, episode, 'the merged POS row' AS what
-			          FROM (TABLE stored_pos_merged EXCEPT TABLE pos_merged) AS m
+			          FROM (TABLE stored_pos_merged EXCEPT TABLE {pos_merged}) AS m
 			         UNION ALL
 			        SELECT order_key, episode, 'the merged settlement line'
-			          FROM (TABLE stored_settlement_merged EXCEPT TABLE settlement_merged) AS m
+			          FROM (TABLE stored_settlement_merged EXCEPT TABLE {settlement_merged}) AS m
 			         UNION ALL
 			        SELECT order_key, episode, 'a standing line'
-			          FROM (TABLE stored_standing_line EXCEPT TABLE standing_line) AS m) AS b
+			          FROM (TABLE stored_standing_line EXCEPT TABLE {standing_line}) AS m) AS b
 			 WHERE b.order_key NOT IN (SELECT order_key FROM undecided)`},
 	}
+	for i := range list {
+		list[i].sql = of.Replace(list[i].sql)
+	}
+	return list
 }
 
 // Run checks everything at the rules' as-of. It must run in a transaction that is rolled back.
 func Run(ctx context.Context, tx pgx.Tx, rules match.Rules) (Report, error) {
 	report := Report{Violations: []Finding{}, Notes: []Finding{}}
+	if err := postgres.ReadOwnWrites(ctx, tx); err != nil {
+		return Report{}, fmt.Errorf("prepare the check: %w", err)
+	}
 	if err := report.lookAll(ctx, tx, stored()); err != nil {
 		return Report{}, err
 	}
@@ -353,7 +396,18 @@ func Run(ctx context.Context, tx pgx.Tx, rules match.Rules) (Report, error) {
 	if err := classify.Explain(ctx, tx, classify.Rules{AsOf: rules.AsOf, Zone: rules.Zone, Acquirers: rules.Acquirers, Weights: weights}); err != nil {
 		return Report{}, fmt.Errorf("derive explanations again: %w", err)
 	}
-	if err := report.lookAll(ctx, tx, derived()); err != nil {
+	distributed, err := postgres.Distributed(ctx, tx)
+	if err != nil {
+		return Report{}, fmt.Errorf("prepare the check: %w", err)
+	}
+	if distributed { // what is compared row by row is brought to one place
+		for _, table := range []string{"decided", "explanation", "pos_merged", "settlement_merged", "standing_line"} {
+			if _, err := tx.Exec(ctx, fmt.Sprintf(`CREATE TEMP TABLE derived_%[1]s ON COMMIT DROP AS SELECT * FROM %[1]s`, table)); err != nil {
+				return Report{}, fmt.Errorf("prepare the check: %w", err)
+			}
+		}
+	}
+	if err := report.lookAll(ctx, tx, derived(distributed)); err != nil {
 		return Report{}, err
 	}
 	differences, err := match.PayoutDifferences(ctx, tx, false)
@@ -423,21 +477,28 @@ func (r *Report) look(ctx context.Context, tx pgx.Tx, inv invariant) error {
 	if err != nil {
 		return fmt.Errorf("check that %s: %w", inv.name, err)
 	}
+	var found []Finding
 	f := Finding{Invariant: inv.name}
-	n := 0
 	_, err = pgx.ForEachRow(rows, []any{&f.Row, &f.Detail}, func() error {
-		switch n++; {
-		case n > perInvariant:
+		if len(found) == perInvariant {
 			r.More++
-		case inv.note:
-			r.Notes = append(r.Notes, f)
-		default:
-			r.Violations = append(r.Violations, f)
+		} else {
+			found = append(found, f)
 		}
 		return nil
 	})
+	for i := range found {
+		if err == nil {
+			found[i].Row, err = tell(ctx, tx, found[i].Row)
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("check that %s: %w", inv.name, err)
+	}
+	if inv.note {
+		r.Notes = append(r.Notes, found...)
+	} else {
+		r.Violations = append(r.Violations, found...)
 	}
 	if !inv.note {
 		r.Checked = append(r.Checked, inv.name)

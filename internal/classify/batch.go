@@ -130,12 +130,13 @@ func readBatches(ctx context.Context, tx pgx.Tx, since recon.Date) (batches, err
 		           CASE WHEN v.settle_key IS NULL THEN 1 ELSE 0 END
 		      FROM verdict AS v
 		      JOIN late AS l ON l.acquirer = v.acquirer AND l.business_date = v.business_date
+		      LEFT JOIN sibling AS b ON (b.order_key, b.episode) = (v.order_key, v.episode)
 		     WHERE v.has_order
 		       AND v.pos_status = 'SUCCESS'
 		       AND v.outcome <> 'pending'
 		       AND v.due_date IS NOT NULL
 		       -- Its money is at another merchant id: that says nothing of the batch.
-		       AND NOT EXISTS (SELECT FROM sibling AS b WHERE (b.order_key, b.episode) = (v.order_key, v.episode))
+		       AND b.order_key IS NULL
 		), by_merchant AS (
 		    SELECT acquirer,
 		           channel,

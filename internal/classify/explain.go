@@ -63,6 +63,10 @@ const batchRows = 5000
 // follow match.Decide in the same transaction: it reads that one's temporary tables.
 func Explain(ctx context.Context, tx pgx.Tx, rules Rules) error {
 	e := &explainer{rules: rules, incidents: map[string]*incident{}, lone: loneRuns{}, named: map[string]bool{}}
+	// Where verdicts are spread over nodes (Citus), those asked for come here, rather than the rows at hand to every shard.
+	if _, err := tx.Exec(ctx, `SET LOCAL citus.local_table_join_policy = 'prefer-distributed'`); err != nil {
+		return err
+	}
 	if err := gatherSubjects(ctx, tx); err != nil {
 		return fmt.Errorf("read what is flagged: %w", err)
 	}
@@ -84,7 +88,8 @@ func Explain(ctx context.Context, tx pgx.Tx, rules Rules) error {
 	if err := e.storeIncidents(ctx, tx); err != nil {
 		return fmt.Errorf("store incidents: %w", err)
 	}
-	return nil
+	_, err := tx.Exec(ctx, `SET LOCAL citus.local_table_join_policy = 'auto'`)
+	return err
 }
 
 // findCohorts finds what orders share, each step on what the ones before have explained: files, batches and runs of merchants

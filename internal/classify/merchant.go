@@ -79,12 +79,13 @@ const missingSQL = `
 		           COALESCE(v.settle_status = 'SETTLED', false) AS arrived
 		      FROM verdict AS v
 		      JOIN suspect AS s ON s.acquirer = v.acquirer AND s.merchant_id = v.merchant_id
+		      LEFT JOIN sibling AS b ON (b.order_key, b.episode) = (v.order_key, v.episode)
 		     WHERE v.business_date > $1
 		       AND v.has_order
 		       AND v.pos_status = 'SUCCESS'
 		       AND v.outcome <> 'pending'
 		       AND v.due_date IS NOT NULL
-		       AND NOT EXISTS (SELECT FROM sibling AS b WHERE (b.order_key, b.episode) = (v.order_key, v.episode))
+		       AND b.order_key IS NULL
 		), missing AS (
 		    SELECT *
 		      FROM told

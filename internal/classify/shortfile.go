@@ -344,12 +344,13 @@ func (e *explainer) readMissing(ctx context.Context, tx pgx.Tx) ([]missingOrder,
 		       COALESCE(pm.settle_cycle, p.settle_cycle, '')
 		  FROM verdict AS v
 		  JOIN pos_now AS p ON (p.order_key, p.file_id, p.line) = (v.order_key, v.pos_file_id, v.pos_line)
-		  LEFT JOIN pos_merged AS pm ON (pm.order_key, pm.episode) = (v.order_key, v.episode)
+		  LEFT JOIN pos_said AS pm ON (pm.order_key, pm.episode) = (v.order_key, v.episode)
+		  LEFT JOIN sibling AS b ON (b.order_key, b.episode) = (v.order_key, v.episode)
 		 WHERE v.outcome = 'unsettled'
 		   AND v.settle_key IS NULL
 		   AND v.pos_status = 'SUCCESS'
 		   AND v.due_date IS NOT NULL
-		   AND NOT EXISTS (SELECT FROM sibling AS b WHERE (b.order_key, b.episode) = (v.order_key, v.episode))
+		   AND b.order_key IS NULL
 		 ORDER BY v.order_key, v.episode`)
 	if err != nil {
 		return nil, err

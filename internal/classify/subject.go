@@ -85,10 +85,10 @@ const subjectsSQL = `
 	       COALESCE(pf.has_codes, false), COALESCE(pf.has_callbacks, false), COALESCE(pf.has_channel_txns, false)
 	  FROM verdict AS v
 	  LEFT JOIN pos_now AS p ON (p.order_key, p.file_id, p.line) = (v.order_key, v.pos_file_id, v.pos_line)
-	  LEFT JOIN pos_merged AS pm ON v.has_order AND (pm.order_key, pm.episode) = (v.order_key, v.episode)
+	  LEFT JOIN pos_said AS pm ON v.has_order AND (pm.order_key, pm.episode) = (v.order_key, v.episode)
 	  LEFT JOIN line_now AS s
 	    ON (s.order_key, s.file_id, s.line) = (COALESCE(v.settle_key, v.order_key), v.settle_file_id, v.settle_line)
-	  LEFT JOIN settlement_merged AS sm
+	  LEFT JOIN line_said AS sm
 	    ON v.settle_file_id IS NOT NULL
 	   AND (sm.order_key, sm.episode) = (COALESCE(v.settle_key, v.order_key), COALESCE(v.settle_episode, v.episode))
 	  LEFT JOIN payout_state AS y ON y.acquirer = s.acquirer AND y.payout_id = COALESCE(sm.payout_id, s.payout_id)

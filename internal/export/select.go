@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/posrecon/posrecon/internal/postgres"
 	"github.com/posrecon/posrecon/internal/recon"
 )
 
@@ -72,17 +73,17 @@ const verdictsSQL = `
 	       COALESCE(CASE WHEN v.has_order THEN p.order_id ELSE s.order_id END, ''),
 	       -- What identifies an order is its own, whatever the line that it was matched with says.
 	       COALESCE(CASE WHEN v.has_order THEN p.refund_id ELSE s.refund_id END, ''),
-	       COALESCE(pm.original_order_id, p.original_order_id, sm.original_order_id, s.original_order_id),
+	       COALESCE(pm.original_order_id, p.original_order_id, sm.original_order_id, {s.original_order_id}),
 	       v.acquirer, v.merchant_id,
 	       COALESCE(pm.store_id, p.store_id),
 	       v.terminal_id,
 	       v.channel,
-	       COALESCE(pm.channel_txn_id, p.channel_txn_id, sm.channel_txn_id, s.channel_txn_id),
-	       COALESCE(pm.ref_no, p.ref_no, sm.ref_no, s.ref_no),
+	       COALESCE(pm.channel_txn_id, p.channel_txn_id, sm.channel_txn_id, {s.channel_txn_id}),
+	       COALESCE(pm.ref_no, p.ref_no, sm.ref_no, {s.ref_no}),
 	       v.type, v.txn_time, v.currency, v.pos_amount, v.settled_amount,
 	       CASE WHEN v.settled_amount IS NOT NULL
 	            THEN CASE v.type WHEN 'REFUND' THEN -1 ELSE 1 END * CASE
-	                 WHEN sm.order_key IS NULL THEN s.fee
+	                 WHEN sm.order_key IS NULL THEN {s.fee}
 	                 ELSE (SELECT sum(l.fee)
 	                         FROM standing_line AS l
 	                        WHERE (l.order_key, l.episode) = (sm.order_key, sm.episode)
@@ -92,7 +93,7 @@ const verdictsSQL = `
 	       END,
 	       CASE WHEN v.settled_amount IS NOT NULL
 	            THEN CASE v.type WHEN 'REFUND' THEN -1 ELSE 1 END * CASE
-	                 WHEN sm.order_key IS NULL THEN s.net_amount
+	                 WHEN sm.order_key IS NULL THEN {s.net_amount}
 	                 ELSE (SELECT sum(l.net_amount)
 	                         FROM standing_line AS l
 	                        WHERE (l.order_key, l.episode) = (sm.order_key, sm.episode)
@@ -114,17 +115,53 @@ const verdictsSQL = `
 	  LEFT JOIN {pos_row} ON {p}
 	  LEFT JOIN pos_merged AS pm ON v.has_order AND (pm.order_key, pm.episode) = (v.order_key, v.episode)
 	  LEFT JOIN {settlement_row} ON {s}
-	  LEFT JOIN settlement_merged AS sm
-	    ON v.settle_file_id IS NOT NULL
-	   AND (sm.order_key, sm.episode) = (COALESCE(v.settle_key, v.order_key), COALESCE(v.settle_episode, v.episode))
+	  LEFT JOIN settlement_merged AS sm ON {sm}
 	  {place}
 	 WHERE NOT v.plain
 	   AND `
 
 // The rows that a verdict names.
 const (
-	namedOrder = `(p.order_key, p.file_id, p.line) = (v.order_key, v.pos_file_id, v.pos_line)`
-	namedLine  = `(s.order_key, s.file_id, s.line) = (COALESCE(v.settle_key, v.order_key), v.settle_file_id, v.settle_line)`
+	namedOrder  = `(p.order_key, p.file_id, p.line) = (v.order_key, v.pos_file_id, v.pos_line)`
+	namedLine   = `(s.order_key, s.file_id, s.line) = (COALESCE(v.settle_key, v.order_key), v.settle_file_id, v.settle_line)`
+	whatTheySay = `v.settle_file_id IS NOT NULL
+	   AND (sm.order_key, sm.episode) = (COALESCE(v.settle_key, v.order_key), COALESCE(v.settle_episode, v.episode))`
+)
+
+// ofElsewhere are the columns that a line gives a verdict of another key.
+var ofElsewhere = []string{"original_order_id", "channel_txn_id", "ref_no", "fee", "net_amount"}
+
+// Where tables are spread over nodes by their key (Citus), each verdict is joined there with the line of its own key, and the
+// few lines of another key come from elsewhere, beforehand.
+const (
+	elsewhereSQL = `
+	WITH paired AS MATERIALIZED (
+	    SELECT order_key, episode, currency, settle_key, settle_episode, settle_file_id, settle_line
+	      FROM verdict
+	     WHERE settle_key <> order_key
+	), elsewhere AS MATERIALIZED (
+	    SELECT v.order_key,
+	           v.episode,
+	           COALESCE(sm.original_order_id, s.original_order_id) AS original_order_id,
+	           COALESCE(sm.channel_txn_id, s.channel_txn_id) AS channel_txn_id,
+	           COALESCE(sm.ref_no, s.ref_no) AS ref_no,
+	           CASE WHEN sm.order_key IS NULL THEN s.fee ELSE l.fee END AS fee,
+	           CASE WHEN sm.order_key IS NULL THEN s.net_amount ELSE l.net_amount END AS net_amount
+	      FROM paired AS v
+	      JOIN settlement_row AS s ON (s.order_key, s.file_id, s.line) = (v.settle_key, v.settle_file_id, v.settle_line)
+	      LEFT JOIN settlement_merged AS sm ON sm.order_key = s.order_key AND sm.episode = v.settle_episode
+	      LEFT JOIN (SELECT order_key, episode, currency, sum(fee) AS fee, sum(net_amount) AS net_amount
+	                   FROM standing_line
+	                  WHERE status = 'SETTLED'
+	                  GROUP BY order_key, episode, currency) AS l
+	        ON l.order_key = s.order_key AND l.episode = v.settle_episode AND l.currency = v.currency
+	)`
+	ownLine     = `(s.order_key, s.file_id, s.line) = (v.order_key, v.settle_file_id, v.settle_line) AND v.order_key = COALESCE(v.settle_key, v.order_key)`
+	whatOwnSays = `v.settle_file_id IS NOT NULL
+	   AND sm.order_key = v.order_key
+	   AND sm.episode = COALESCE(v.settle_episode, v.episode)
+	   AND v.order_key = COALESCE(v.settle_key, v.order_key)
+	  LEFT JOIN elsewhere AS e ON e.order_key = v.order_key AND e.episode = v.episode`
 )
 
 // plainSQL selects plain matches, whose one row on each side says it all. What every one of them says is not sent a million
@@ -178,7 +215,7 @@ type merchants struct{ acquirer, id []string }
 // Of most rows the first three are sorted by as one number, the date and the place of the merchant among all: comparing three
 // texts each time takes longer than all else that the server does. Either part is sorted for itself, so that workers sort the
 // plain matches side by side, and then merged.
-func rowsSQL(sel Selection, way int, known merchants) statement {
+func rowsSQL(sel Selection, way int, known merchants, distributed bool) statement {
 	where, args := sel.where()
 	st := statement{args: args}
 	order, place := `0::bigint`, ``
@@ -192,19 +229,37 @@ func rowsSQL(sel Selection, way int, known merchants) statement {
 		by = " ORDER BY 1, 5, 15, 6, 2, 3"
 	}
 	words := []string{"{order}", order, "{place}", place}
-	if way == readAll {
+	for _, c := range ofElsewhere {
+		value := "s." + c
+		if distributed {
+			value += ", e." + c
+			if c == "fee" || c == "net_amount" {
+				value = "COALESCE(" + value + ")"
+			}
+		}
+		words = append(words, "{s."+c+"}", value)
+	}
+	line, says := namedLine, whatTheySay
+	if distributed {
+		line, says = ownLine, whatOwnSays
+	}
+	words = append(words, "{sm}", says)
+	if way == readAll && !distributed {
 		// Not to be hashed, whatever holds for the rest of the statement: OFFSET 0 keeps it a look-up for each verdict.
 		words = append(words,
 			"{pos_row}", `LATERAL (SELECT * FROM pos_row AS p WHERE `+namedOrder+` OFFSET 0) AS p`, "{p}", "true",
 			"{settlement_row}", `LATERAL (SELECT * FROM settlement_row AS s WHERE `+namedLine+` OFFSET 0) AS s`, "{s}", "true")
 	} else {
-		words = append(words, "{pos_row}", "pos_row AS p", "{p}", namedOrder, "{settlement_row}", "settlement_row AS s", "{s}", namedLine)
+		words = append(words, "{pos_row}", "pos_row AS p", "{p}", namedOrder, "{settlement_row}", "settlement_row AS s", "{s}", line)
 	}
 	verdicts := verdictsSQL + where
 	if sel.wantsPlain() {
 		verdicts = "(" + verdicts + by + ")\n\t UNION ALL\n\t(" + plainSQL + where + by + ")"
 	}
 	st.sql = strings.NewReplacer(words...).Replace(verdicts + by)
+	if distributed {
+		st.sql = elsewhereSQL + st.sql
+	}
 	return st
 }
 
@@ -218,10 +273,10 @@ func wayTo(ctx context.Context, tx pgx.Tx, sel Selection) (int, error) {
 	if err := tx.QueryRow(ctx, `
 		SELECT (SELECT count(*) FROM verdict AS v WHERE `+where+`),
 		       (SELECT COALESCE(sum(v.sign * v.orders), 0) FROM plain_match AS v WHERE `+where+`),
-		       (SELECT COALESCE(sum(greatest(c.reltuples, 0)), 0)::bigint
-		          FROM pg_inherits AS i
-		          JOIN pg_class AS c ON c.oid = i.inhrelid
-		         WHERE i.inhparent IN ('pos_row'::regclass, 'settlement_row'::regclass))`, args...).Scan(&verdicts, &plain, &facts); err != nil {
+		       (SELECT COALESCE(sum(rows_loaded - rows_archived), 0)::bigint
+		          FROM file
+		         WHERE state = 'loaded'
+		           AND kind IN ('pos_log', 'settlement'))`, args...).Scan(&verdicts, &plain, &facts); err != nil {
 		return lookUp, err
 	}
 	switch {
@@ -276,6 +331,9 @@ func each(ctx context.Context, q querier, sel Selection, do func(*row) error) er
 		return fmt.Errorf("select rows to export: %w", err)
 	}
 	defer tx.Rollback(ctx) // it has written nothing
+	if err := postgres.OnNodes(ctx, tx); err != nil {
+		return fmt.Errorf("select rows to export: %w", err)
+	}
 	way, err := wayTo(ctx, tx, sel)
 	if err != nil {
 		return fmt.Errorf("select rows to export: %w", err)
@@ -295,7 +353,11 @@ func eachBy(ctx context.Context, tx pgx.Tx, sel Selection, way int, do func(*row
 			return fmt.Errorf("select rows to export: %w", err)
 		}
 	}
-	st := rowsSQL(sel, way, known)
+	distributed, err := postgres.Distributed(ctx, tx)
+	if err != nil {
+		return fmt.Errorf("select rows to export: %w", err)
+	}
+	st := rowsSQL(sel, way, known, distributed)
 	for _, setting := range st.settings {
 		if _, err := tx.Exec(ctx, "SET LOCAL "+setting+" = off"); err != nil {
 			return fmt.Errorf("select rows to export: %w", err)

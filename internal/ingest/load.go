@@ -68,7 +68,7 @@ func (l *loader) load(ctx context.Context, c candidate) (File, error) {
 	}
 
 	entry := register{candidate: c}
-	err = postgres.Transact(ctx, l.pool, func(tx pgx.Tx) (bool, error) {
+	err = postgres.TransactAgain(ctx, l.pool, func(tx pgx.Tx) (bool, error) {
 		entry = register{candidate: c} // a retried transaction begins anew
 		return true, l.loadRows(ctx, tx, &entry)
 	})

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/posrecon/posrecon/internal/calendar"
+	"github.com/posrecon/posrecon/internal/postgres"
 	"github.com/posrecon/posrecon/internal/recon"
 )
 
@@ -38,10 +39,15 @@ type Result struct {
 }
 
 // Decide replaces the verdicts of scope by what the facts say now. It leaves the temporary tables dirty, plain_now,
-// lone_order, lone_line, candidate and sibling behind for what follows in the transaction; they go with it. It marks no file
+// pos_now, line_now, pos_said, line_said, payout_now, lone_order, lone_line, candidate and sibling behind for what follows in
+// the transaction; they go with it. It marks no file
 // as decided: the caller does so when it keeps the result.
 func Decide(ctx context.Context, tx pgx.Tx, scope Scope, rules Rules) (Result, error) {
 	d := decision{tx: tx, rules: rules}
+	var err error
+	if d.distributed, err = postgres.Distributed(ctx, tx); err != nil {
+		return Result{}, err
+	}
 	// Every large join here is of two sides that fit side by side in a hash table, or spill well; sorting both by random
 	// keys, which the planner prefers where it underestimates, takes three times as long.
 	if err := d.run(ctx,
@@ -80,12 +86,13 @@ func Decide(ctx context.Context, tx pgx.Tx, scope Scope, rules Rules) (Result, e
 
 // decision is one call of Decide.
 type decision struct {
-	tx       pgx.Tx
-	rules    Rules
-	all      bool
-	replaced []int32 // files that count no longer
-	fresh    fresh   // files whose rows no run has decided
-	result   Result
+	tx          pgx.Tx
+	rules       Rules
+	distributed bool // the database's tables are spread over nodes
+	all         bool
+	replaced    []int32 // files that count no longer
+	fresh       fresh   // files whose rows no run has decided
+	result      Result
 }
 
 // run runs statements one after the other, without arguments.
@@ -96,4 +103,13 @@ func (d *decision) run(ctx context.Context, statements ...string) error {
 		}
 	}
 	return nil
+}
+
+// analyzeSmall is the statement that refreshes the statistics of a small table. Citus, which has a copy of it on every node, cannot
+// do so within a transaction that has read it; there autovacuum has to.
+func (d *decision) analyzeSmall(table string) string {
+	if d.distributed {
+		return "SELECT"
+	}
+	return "ANALYZE " + table
 }

@@ -22,6 +22,7 @@
 //	payout_now    the newest version of every payout, at the end of its chain of re-issues; kept in payout_state
 //	pos_now, line_now  all rows of the dirty keys
 //	slow_key      keys with several rows: what stands must be found out
+//	pos_said, line_said  what several rows of a dirty key say together
 //	wo, wl        the standing order and the standing settlement lines of every dirty key
 //	due           due date of every acquirer × business date × settle cycle
 //	candidate     pairs that a pass beyond the key found

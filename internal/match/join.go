@@ -54,7 +54,7 @@ func (d *decision) joinFresh(ctx context.Context) error {
 	); err != nil {
 		return err
 	}
-	if d.rules.Beside == nil {
+	if d.rules.Beside == nil || d.distributed { // where each node joins its own, and shares no snapshot
 		return d.with(ctx, wholeSides, `INSERT INTO plain_now (`+joinColumns+`)`+d.joinSQL("true"))
 	}
 	return d.joinHalves(ctx)

@@ -82,7 +82,7 @@ func (d *decision) pair(ctx context.Context) error {
 		   FROM alone AS a
 		   JOIN wl AS l ON (l.order_key, l.episode) = (a.l_key, a.l_episode)
 		   JOIN line_now AS r ON (r.order_key, r.file_id, r.line) = (l.order_key, l.file_id, l.line)
-		   LEFT JOIN settlement_merged AS m ON (m.order_key, m.episode) = (l.order_key, l.episode)`,
+		   LEFT JOIN line_said AS m ON (m.order_key, m.episode) = (l.order_key, l.episode)`,
 		// Where no line is alone, no order has anything to be compared with: on a day before most are due that is a million.
 		`CREATE TEMP TABLE lone_order ON COMMIT DROP AS
 		 SELECT o.order_key, o.episode, o.business_date, o.acquirer, o.merchant_id, o.type, o.amount, o.currency, o.txn_time,
@@ -94,7 +94,7 @@ func (d *decision) pair(ctx context.Context) error {
 		   FROM alone AS a
 		   JOIN wo AS o ON (o.order_key, o.episode) = (a.o_key, a.o_episode)
 		   JOIN pos_now AS r ON (r.order_key, r.file_id, r.line) = (o.order_key, o.file_id, o.line)
-		   LEFT JOIN pos_merged AS m ON (m.order_key, m.episode) = (o.order_key, o.episode)
+		   LEFT JOIN pos_said AS m ON (m.order_key, m.episode) = (o.order_key, o.episode)
 		  WHERE EXISTS (SELECT FROM lone_line)`,
 		`ANALYZE lone_order`,
 		`ANALYZE lone_line`,

@@ -29,11 +29,11 @@ type PayoutDifference struct {
 // With onlyNew, only payouts that undecided files tell of, or whose lines they bring, are looked at. It reads what Decide
 // leaves behind, so it must follow it.
 func PayoutDifferences(ctx context.Context, tx pgx.Tx, onlyNew bool) ([]PayoutDifference, error) {
-	touched := `SELECT acquirer, last_id FROM payout_state`
+	touched := `SELECT acquirer, last_id FROM payout_now`
 	if onlyNew {
 		touched = `
 		SELECT y.acquirer, y.last_id
-		  FROM payout_state AS y
+		  FROM payout_now AS y
 		  JOIN (SELECT p.acquirer, p.payout_id
 		          FROM payout_row AS p
 		          JOIN file AS f USING (file_id)
@@ -57,21 +57,24 @@ func PayoutDifferences(ctx context.Context, tx pgx.Tx, onlyNew bool) ([]PayoutDi
 	for _, sql := range []string{
 		`CREATE TEMP TABLE tied_payout ON COMMIT DROP AS
 		 SELECT DISTINCT y.acquirer, y.last_id, y.payout_id
-		   FROM payout_state AS y
+		   FROM payout_now AS y
 		   JOIN (` + touched + `) AS t ON t.acquirer = y.acquirer AND t.last_id = y.last_id`,
+		`CREATE TEMP TABLE archived_payout ON COMMIT DROP AS
+		 SELECT acquirer, payout_id FROM archive.plain_match WHERE payout_id IN (SELECT payout_id FROM tied_payout)
+		  UNION
+		 SELECT acquirer, payout_id FROM archive.verdict WHERE payout_id IN (SELECT payout_id FROM tied_payout)`,
 		`DELETE FROM tied_payout AS t
-		  USING (SELECT p.acquirer, p.last_id
-		           FROM tied_payout AS p
-		          WHERE EXISTS (SELECT FROM archive.plain_match AS a WHERE a.acquirer = p.acquirer AND a.payout_id = p.payout_id)
-		             OR EXISTS (SELECT FROM archive.verdict AS a WHERE a.acquirer = p.acquirer AND a.payout_id = p.payout_id)) AS gone
+		  USING (SELECT p.acquirer, p.last_id FROM tied_payout AS p JOIN archived_payout AS a USING (acquirer, payout_id)) AS gone
 		  WHERE (gone.acquirer, gone.last_id) = (t.acquirer, t.last_id)`,
 		`ANALYZE tied_payout`,
 		`CREATE TEMP TABLE tied_verdict ON COMMIT DROP AS
 		 SELECT COALESCE(settle_key, order_key) AS order_key, settle_file_id AS file_id, settle_line AS line
 		   FROM verdict
 		  WHERE settle_status = 'SETTLED'
-		    AND payout_id IN (SELECT payout_id FROM tied_payout)
-		    AND NOT EXISTS (SELECT FROM settlement_merged AS g WHERE g.order_key = COALESCE(verdict.settle_key, verdict.order_key))`,
+		    AND payout_id IN (SELECT payout_id FROM tied_payout)`,
+		// Several rows of a key are counted as what stands of them.
+		`DELETE FROM tied_verdict
+		  WHERE order_key IN (SELECT g.order_key FROM settlement_merged AS g JOIN tied_verdict USING (order_key))`,
 		`ANALYZE tied_verdict`,
 		`CREATE TEMP TABLE tied_net ON COMMIT DROP AS
 		 WITH of_payout AS (
@@ -106,7 +109,7 @@ func PayoutDifferences(ctx context.Context, tx pgx.Tx, onlyNew bool) ([]PayoutDi
 	rows, err := tx.Query(ctx, `
 		SELECT y.acquirer, y.payout_id, y.merchant_id, y.currency, y.amount, COALESCE(n.lines, 0), COALESCE(n.net, 0),
 		       y.amount - COALESCE(n.net, 0), f.name || ':' || y.line
-		  FROM payout_state AS y
+		  FROM payout_now AS y
 		  JOIN tied_payout AS t ON t.acquirer = y.acquirer AND t.payout_id = y.payout_id AND t.last_id = y.payout_id
 		  JOIN file AS f ON f.file_id = y.file_id
 		  LEFT JOIN tied_net AS n ON n.acquirer = y.acquirer AND n.last_id = y.payout_id AND n.currency = y.currency

@@ -158,7 +158,7 @@ func (d *decision) findKnown(ctx context.Context) error {
 		return err
 	}
 	fresh := `(SELECT order_key FROM pos_row AS p WHERE ` + d.fresh.posRow("p") + `)`
-	if !many(keys, rows) {
+	if !many(keys, rows) && !d.distributed { // each node compares its own there, and nothing is brought together
 		if err := d.run(ctx,
 			`CREATE TEMP TABLE fresh_key ON COMMIT DROP AS SELECT order_key FROM `+fresh+` AS k ORDER BY order_key`,
 			`ANALYZE fresh_key`,
@@ -172,19 +172,17 @@ func (d *decision) findKnown(ctx context.Context) error {
 		`INSERT INTO dirty
 		 SELECT k.order_key
 		   FROM `+fresh+` AS k
-		  WHERE EXISTS (SELECT
-		                  FROM pos_row AS p
-		                 WHERE p.order_key = k.order_key
-		                   AND p.business_date `+earlier+`
-		                   AND p.file_id <> ALL (`+integers(d.fresh.pos)+`))`,
+		   JOIN pos_row AS p
+		     ON p.order_key = k.order_key
+		    AND p.business_date `+earlier+`
+		    AND p.file_id <> ALL (`+integers(d.fresh.pos)+`)`,
 		`INSERT INTO dirty
 		 SELECT k.order_key
 		   FROM `+fresh+` AS k
-		  WHERE EXISTS (SELECT
-		                  FROM settlement_row AS s
-		                 WHERE s.order_key = k.order_key
-		                   AND s.business_date `+earlier+`
-		                   AND s.file_id <> ALL (`+integers(d.fresh.lines)+`))`,
+		   JOIN settlement_row AS s
+		     ON s.order_key = k.order_key
+		    AND s.business_date `+earlier+`
+		    AND s.file_id <> ALL (`+integers(d.fresh.lines)+`)`,
 		`DROP TABLE IF EXISTS fresh_key`,
 	)
 }
@@ -229,11 +227,14 @@ func (d *decision) takeBack(ctx context.Context) error {
 // takeBackApart takes the plain matches among the keys in apart out of plain_match.
 func (d *decision) takeBackApart(ctx context.Context) error {
 	if err := d.run(ctx,
+		`CREATE TEMP TABLE judged ON COMMIT DROP AS
+		 SELECT v.order_key FROM verdict AS v JOIN apart USING (order_key)`,
 		`CREATE TEMP TABLE maybe_plain ON COMMIT DROP AS
 		 SELECT order_key
 		   FROM apart
-		  WHERE NOT EXISTS (SELECT FROM verdict AS v WHERE v.order_key = apart.order_key)
+		  WHERE NOT EXISTS (SELECT FROM judged AS j WHERE j.order_key = apart.order_key)
 		  ORDER BY order_key`,
+		`DROP TABLE judged`,
 		`ANALYZE maybe_plain`,
 	); err != nil {
 		return err
@@ -245,7 +246,10 @@ func (d *decision) takeBackApart(ctx context.Context) error {
 	// Left to itself the planner joins all of the view first, whatever the keys: OFFSET 0 makes it a look-up for each of them.
 	settings, plain := fewKeys, `JOIN LATERAL (SELECT * FROM plain WHERE plain.order_key = m.order_key OFFSET 0) AS p ON true`
 	if many(keys, rows) {
-		settings, plain = wholeSides, `JOIN plain AS p ON p.order_key = m.order_key`
+		settings = wholeSides
+	}
+	if many(keys, rows) || d.distributed { // where each node joins its own
+		plain = `JOIN plain AS p ON p.order_key = m.order_key`
 	}
 	return d.with(ctx, settings,
 		`CREATE TEMP TABLE was_plain ON COMMIT DROP AS

@@ -52,13 +52,13 @@ func lookUps(keys, rows int64) []string {
 	return fewKeys
 }
 
-// count counts the keys of a temporary table, and about how many rows of orders and lines there are.
+// count counts the keys of a temporary table, and the rows of orders and lines that there are.
 func (d *decision) count(ctx context.Context, table string) (keys, rows int64, err error) {
 	err = d.tx.QueryRow(ctx, `
 		SELECT (SELECT count(*) FROM `+table+`),
-		       (SELECT COALESCE(sum(greatest(c.reltuples, 0)), 0)::bigint
-		          FROM pg_inherits AS i
-		          JOIN pg_class AS c ON c.oid = i.inhrelid
-		         WHERE i.inhparent IN ('pos_row'::regclass, 'settlement_row'::regclass))`).Scan(&keys, &rows)
+		       (SELECT COALESCE(sum(rows_loaded - rows_archived), 0)::bigint
+		          FROM file
+		         WHERE state = 'loaded'
+		           AND kind IN ('pos_log', 'settlement'))`).Scan(&keys, &rows)
 	return keys, rows, err
 }

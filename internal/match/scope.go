@@ -14,7 +14,7 @@ import (
 // matchPlainly, those of lines whose payout has changed in keepPayouts.
 func (d *decision) chooseScope(ctx context.Context, scope Scope) error {
 	// A handful of rows that every statement joins: without statistics the planner takes them for one.
-	if _, err := d.tx.Exec(ctx, `ANALYZE file`); err != nil {
+	if err := d.run(ctx, d.analyzeSmall("file")); err != nil {
 		return err
 	}
 	rows, err := d.tx.Query(ctx, `
@@ -165,14 +165,13 @@ func (d *decision) keepPayouts(ctx context.Context) error {
 		        IS DISTINCT FROM
 		        (o.last_id, o.merchant_id, o.status, o.reason_code, o.reason, o.amount, o.currency, o.payout_date, o.version_time, o.file_id, o.line, o.fact)`,
 		`ANALYZE payout_changed`,
-		`DELETE FROM payout_state AS o
-		  USING payout_changed AS c
-		  WHERE (c.acquirer, c.payout_id) = (o.acquirer, o.payout_id)`,
+		`DELETE FROM payout_state
+		  WHERE (acquirer, payout_id) IN (SELECT acquirer, payout_id FROM payout_changed)`,
 		`INSERT INTO payout_state (`+payoutColumns+`)
 		 SELECT `+payoutColumns+`
 		   FROM payout_now
 		   JOIN payout_changed AS c USING (acquirer, payout_id, status)`,
-		`ANALYZE payout_state`,
+		d.analyzeSmall("payout_state"),
 	); err != nil || d.all {
 		return err
 	}

@@ -256,6 +256,13 @@ func (d *decision) standSlow(ctx context.Context) error {
 		`ANALYZE pos_merged`,
 		`ANALYZE settlement_merged`,
 		`ANALYZE standing_line`,
+		// What follows looks there for the keys to decide only.
+		`CREATE TEMP TABLE pos_said ON COMMIT DROP AS
+		 SELECT m.* FROM pos_merged AS m JOIN dirty USING (order_key)`,
+		`CREATE TEMP TABLE line_said ON COMMIT DROP AS
+		 SELECT m.* FROM settlement_merged AS m JOIN dirty USING (order_key)`,
+		`ANALYZE pos_said`,
+		`ANALYZE line_said`,
 	)
 }
 

@@ -107,6 +107,13 @@ func (d *decision) store(ctx context.Context) error {
 		        payout_status, payout_fact, payout_id, pos_amount, settled_amount, received
 		   FROM told
 		  WHERE NOT plain`,
+	); err != nil {
+		return err
+	}
+	if err := d.claim(ctx); err != nil {
+		return err
+	}
+	if err := d.run(ctx,
 		`INSERT INTO plain_match (`+LedgerColumns+`)
 		 SELECT m.acquirer, m.merchant_id, m.channel, m.type, m.currency, m.business_date, u.due_date, m.settle_date, m.settle_file_id, m.payout_id,
 		        m.sign, m.orders, m.amount, m.net, m.sold
@@ -137,4 +144,22 @@ func (d *decision) store(ctx context.Context) error {
 	return d.tx.QueryRow(ctx, `
 		SELECT (SELECT count(*) FROM told) + (SELECT COALESCE(sum(sign * orders), 0) FROM plain_now)
 		     + (SELECT count(*) FROM arrived) + (SELECT count(*) FROM waiting)`).Scan(&d.result.Decided)
+}
+
+// claim writes down which lines the verdicts claim, where they are spread over nodes: there table claim holds that none is claimed
+// twice, as a unique constraint of verdict does on one server.
+func (d *decision) claim(ctx context.Context) error {
+	if !d.distributed {
+		return nil
+	}
+	gone := `DELETE FROM claim WHERE order_key IN (SELECT order_key FROM dirty)`
+	if d.all {
+		gone = `DELETE FROM claim`
+	}
+	return d.run(ctx, gone,
+		`INSERT INTO claim (settle_key, settle_episode, order_key, episode)
+		 SELECT settle_key, settle_episode, order_key, episode
+		   FROM told
+		  WHERE NOT plain
+		    AND settle_key IS NOT NULL`)
 }

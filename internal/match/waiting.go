@@ -77,14 +77,15 @@ func (d *decision) findArrived(ctx context.Context) error {
 		    AND s.amount = abs(v.pos_amount)
 		    AND s.currency = v.currency
 		    AND abs(v.business_date - s.business_date) <= `+strconv.Itoa(recurrenceDays)+`
-		    AND y.payout_id IS NULL
-		    -- Of several rows, whatever they say together, no plain match is made.
-		    AND NOT EXISTS (SELECT FROM pos_merged AS m WHERE m.order_key = v.order_key)
-		    AND NOT EXISTS (SELECT FROM dirty AS k WHERE k.order_key = v.order_key)`,
+		    AND y.payout_id IS NULL`,
+		`DELETE FROM arrived AS a USING dirty AS k WHERE k.order_key = a.order_key`,
+		// Of several rows, whatever they say together, no plain match is made.
+		`DELETE FROM arrived WHERE order_key IN (SELECT m.order_key FROM pos_merged AS m JOIN arrived USING (order_key))`,
 		`ANALYZE arrived`,
 		`DELETE FROM verdict AS v
 		  USING arrived AS a
-		  WHERE (v.order_key, v.episode) = (a.order_key, 0)`,
+		  WHERE v.order_key = a.order_key
+		    AND v.episode = 0`,
 		`INSERT INTO dirty
 		 SELECT order_key
 		   FROM without_order AS w
@@ -215,14 +216,14 @@ func (d *decision) bringWhatMayFit(ctx context.Context) error {
 		`ANALYZE loose`,
 		// The amount has to be equal in any case, and the verdict has it.
 		`CREATE TEMP TABLE equal_amount ON COMMIT DROP AS
-		 SELECT v.order_key, v.file_id, v.line
-		   FROM (SELECT v.order_key, v.pos_file_id AS file_id, v.pos_line AS line, v.acquirer, v.type, abs(v.pos_amount) AS amount, v.currency
-		           FROM verdict AS v
-		          WHERE `+waits+`
-		            AND NOT EXISTS (SELECT FROM dirty AS k WHERE k.order_key = v.order_key)
-		          UNION ALL
-		         SELECT order_key, file_id, line, acquirer, type, amount, currency
-		           FROM waiting) AS v
+		 SELECT v.order_key, v.pos_file_id AS file_id, v.pos_line AS line
+		   FROM verdict AS v
+		  WHERE `+waits+`
+		    AND (v.acquirer, v.type, abs(v.pos_amount), v.currency) IN (SELECT acquirer, type, amount, currency FROM loose)`,
+		`DELETE FROM equal_amount AS e USING dirty AS k WHERE k.order_key = e.order_key`,
+		`INSERT INTO equal_amount
+		 SELECT order_key, file_id, line
+		   FROM waiting
 		  WHERE (acquirer, type, amount, currency) IN (SELECT acquirer, type, amount, currency FROM loose)`,
 		`ANALYZE equal_amount`,
 	); err != nil {
@@ -244,7 +245,7 @@ func (d *decision) bringWhatMayFit(ctx context.Context) error {
 		        COALESCE(m.trace_no, p.trace_no) AS trace_no
 		   FROM equal_amount AS e
 		   JOIN pos_row AS p ON (p.order_key, p.file_id, p.line) = (e.order_key, e.file_id, e.line)
-		   LEFT JOIN pos_merged AS m ON m.order_key = e.order_key`,
+		   LEFT JOIN pos_merged AS m ON m.order_key = p.order_key`,
 		`ANALYZE equal_order`,
 	); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,10 +21,13 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/posrecon/posrecon/internal/calendar"
+	"github.com/posrecon/posrecon/internal/check"
 	"github.com/posrecon/posrecon/internal/config"
 	"github.com/posrecon/posrecon/internal/export"
+	"github.com/posrecon/posrecon/internal/match"
 	"github.com/posrecon/posrecon/internal/pipeline"
 	"github.com/posrecon/posrecon/internal/postgres"
+	"github.com/posrecon/posrecon/internal/recon"
 	"github.com/posrecon/posrecon/internal/testdb"
 )
 
@@ -173,4 +177,43 @@ func without(rows []map[string]string, columns ...string) []string {
 		list = append(list, b.String())
 	}
 	return list
+}
+
+// nightOfMonths writes a POS log and a settlement file with n orders, spread evenly over the days from first, all but one of
+// fifty of which settle on the day after.
+func nightOfMonths(t *testing.T, dir, name string, first recon.Date, days, n int) {
+	t.Helper()
+	var pos, lines strings.Builder
+	pos.WriteString("order_id,acquirer,merchant_id,channel,amount,status,txn_time,channel_txn_id\n")
+	lines.WriteString("# acquirer: lakala\norder_id,merchant_id,amount,fee,settle_date,status,txn_time\n")
+	for i := range n {
+		day := first.AddDays(i * days / n)
+		at := fmt.Sprintf("%s %02d:%02d:%02d", day, 8+i%12, i%60, i/7%60)
+		fmt.Fprintf(&pos, "%s-%d,lakala,M%d,WECHAT,%d.%02d,SUCCESS,%s,T%s%d\n", name, i, i%40, 1+i%90, i%100, at, name, i)
+		if i%50 != 7 {
+			fmt.Fprintf(&lines, "%s-%d,M%d,%d.%02d,0.01,%s,SETTLED,%s\n", name, i, i%40, 1+i%90, i%100, day.AddDays(1), at)
+		}
+	}
+	for file, text := range map[string]string{"pos-" + name + ".csv": pos.String(), "settlement-" + name + ".csv": lines.String()} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// clean checks a database.
+func (b *bench) clean(t *testing.T, when string, asOf time.Time) {
+	t.Helper()
+	tx, err := b.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(context.WithoutCancel(t.Context()))
+	report, err := check.Run(t.Context(), tx, match.Rules{AsOf: asOf, Zone: b.zone, Calendar: calendar.Default(), Acquirers: recon.Acquirers{}})
+	if err != nil {
+		t.Fatalf("check %s: %v", when, err)
+	}
+	for _, f := range report.Violations {
+		t.Errorf("check %s: %+v", when, f)
+	}
 }

@@ -331,6 +331,9 @@ func (j *Job) tellAgain(ctx context.Context, tx pgx.Tx, opt Options, report *Rep
 
 // decide computes verdicts, explanations and cases within tx, and the totals over the asked range.
 func (j *Job) decide(ctx context.Context, tx pgx.Tx, scope match.Scope, asOf time.Time, report *Report, joined func()) error {
+	if err := postgres.ReadOwnWrites(ctx, tx); err != nil {
+		return fmt.Errorf("decide: %w", err)
+	}
 	thawed, err := retention.Thaw(ctx, tx)
 	if err != nil {
 		return err

@@ -1,10 +1,9 @@
+//go:build !citus
+
 package pipeline_test
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -74,28 +73,6 @@ var (
 	scanned = regexp.MustCompile(`Seq Scan on ((?:pos_row|settlement_row)_\d{4}_\d\d)\b.*\(actual`)
 	looked  = regexp.MustCompile(`Index (?:Only )?Scan using \w+ on ((?:pos_row|settlement_row)_\d{4}_\d\d).*loops=(\d+)\)`)
 )
-
-// nightOfMonths writes a POS log and a settlement file with n orders, spread evenly over the days from first, all but one of
-// fifty of which settle on the day after.
-func nightOfMonths(t *testing.T, dir, name string, first recon.Date, days, n int) {
-	t.Helper()
-	var pos, lines strings.Builder
-	pos.WriteString("order_id,acquirer,merchant_id,channel,amount,status,txn_time,channel_txn_id\n")
-	lines.WriteString("# acquirer: lakala\norder_id,merchant_id,amount,fee,settle_date,status,txn_time\n")
-	for i := range n {
-		day := first.AddDays(i * days / n)
-		at := fmt.Sprintf("%s %02d:%02d:%02d", day, 8+i%12, i%60, i/7%60)
-		fmt.Fprintf(&pos, "%s-%d,lakala,M%d,WECHAT,%d.%02d,SUCCESS,%s,T%s%d\n", name, i, i%40, 1+i%90, i%100, at, name, i)
-		if i%50 != 7 {
-			fmt.Fprintf(&lines, "%s-%d,M%d,%d.%02d,0.01,%s,SETTLED,%s\n", name, i, i%40, 1+i%90, i%100, day.AddDays(1), at)
-		}
-	}
-	for file, text := range map[string]string{"pos-" + name + ".csv": pos.String(), "settlement-" + name + ".csv": lines.String()} {
-		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
 
 // A night reads what it brings and what is open, never the months behind it; and no statement looks up one by one what it
 // could read at once.

@@ -1,3 +1,5 @@
+//go:build !citus
+
 package pipeline_test
 
 import (
@@ -14,10 +16,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"github.com/posrecon/posrecon/internal/calendar"
 	"github.com/posrecon/posrecon/internal/cases"
-	"github.com/posrecon/posrecon/internal/check"
-	"github.com/posrecon/posrecon/internal/match"
 	"github.com/posrecon/posrecon/internal/postgres"
 	"github.com/posrecon/posrecon/internal/recon"
 	"github.com/posrecon/posrecon/internal/retention"
@@ -89,23 +88,6 @@ func withoutTimes(path string) error {
 func (y *year) night(t *testing.T, b *bench, n int) {
 	t.Helper()
 	b.run(t, y.world, y.nights[n], y.asOf[n])
-}
-
-// clean checks a database.
-func (b *bench) clean(t *testing.T, when string, asOf time.Time) {
-	t.Helper()
-	tx, err := b.pool.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tx.Rollback(context.WithoutCancel(t.Context()))
-	report, err := check.Run(t.Context(), tx, match.Rules{AsOf: asOf, Zone: b.zone, Calendar: calendar.Default(), Acquirers: recon.Acquirers{}})
-	if err != nil {
-		t.Fatalf("check %s: %v", when, err)
-	}
-	for _, f := range report.Violations {
-		t.Errorf("check %s: %+v", when, f)
-	}
 }
 
 // decisions returns what an export says of each order from a business date on, without what it is explained by.

@@ -1,3 +1,7 @@
+//go:build !citus
+
+// Over nodes what one brings to another goes through temporary files, however little it is.
+
 package pipeline_test
 
 import (

@@ -16,9 +16,19 @@ import (
 	"github.com/posrecon/posrecon/migrations"
 )
 
-// MigrateUp brings the schema of the database at databaseURL (postgres://…) to the newest version.
+// MigrateUp brings the schema of the database at databaseURL (postgres://…) to the newest version. Where its tables are
+// distributed, what is new is as well.
 func MigrateUp(ctx context.Context, databaseURL string) error {
-	return withMigrate(ctx, databaseURL, func(m *migrate.Migrate) error { return m.Up() })
+	changed := false
+	err := withMigrate(ctx, databaseURL, func(m *migrate.Migrate) error {
+		err := m.Up()
+		changed = err == nil
+		return err
+	})
+	if err != nil || !changed {
+		return err
+	}
+	return distributeNew(ctx, databaseURL)
 }
 
 // MigrateDown takes the schema back by steps versions, or to nothing where steps is 0. Facts in it are lost.

@@ -230,10 +230,18 @@ func IndexPartitions(ctx context.Context, pool *pgxpool.Pool) error {
 		if err != nil {
 			return err
 		}
+		distributed, err := Distributed(ctx, tx)
+		if err != nil {
+			return err
+		}
 		for _, p := range partitions {
 			// One that was made ahead is indexed once it has rows.
 			var filled bool
-			if err := tx.QueryRow(ctx, `SELECT pg_relation_size($1::regclass) > 0`, p.Name).Scan(&filled); err != nil {
+			sql := `SELECT pg_relation_size('` + p.Name + `'::regclass) > 0`
+			if distributed { // the rows of none are here
+				sql = `SELECT count(*) > 0 FROM (SELECT 1 FROM ` + p.Name + ` LIMIT 1) AS one`
+			}
+			if err := tx.QueryRow(ctx, sql).Scan(&filled); err != nil {
 				return err
 			}
 			if !filled {

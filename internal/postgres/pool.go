@@ -40,6 +40,10 @@ func Open(ctx context.Context, databaseURL string) (*pgxpool.Pool, error) {
 		}
 	}
 	params["timezone"] = "UTC"
+	// Only Citus knows these. What a transaction sets for itself holds on every node; and two loaders may write a table that is on
+	// all nodes side by side: their rows are others', and a row is locked as anywhere.
+	params["citus.propagate_set_commands"] = "local"
+	params["citus.all_modifications_commutative"] = "on"
 	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
 		pgxdecimal.Register(conn.TypeMap())
 		return nil
@@ -76,17 +80,30 @@ func Transact(ctx context.Context, pool *pgxpool.Pool, do func(tx pgx.Tx) (keep 
 	return transact(ctx, pool, pgx.TxOptions{}, do)
 }
 
-// serializationFailure is the SQLSTATE of a transaction that must be tried again.
-const serializationFailure = "40001"
+// TransactAgain is Transact for a do that may be called again, up to three times, where the transaction was ended so that another
+// could go on.
+func TransactAgain(ctx context.Context, pool *pgxpool.Pool, do func(tx pgx.Tx) (keep bool, err error)) error {
+	return again(func() error { return transact(ctx, pool, pgx.TxOptions{}, do) })
+}
 
-// TransactSnapshot is Transact on one snapshot of the database: whatever others commit meanwhile, every statement of do
-// sees the same facts. do may be called again, up to three times, where another transaction changed a row that it
-// changes too.
+// TransactSnapshot is TransactAgain on one snapshot of the database: whatever others commit meanwhile, every statement of do
+// sees the same facts. do may also be called again where another transaction changed a row that it changes too.
 func TransactSnapshot(ctx context.Context, pool *pgxpool.Pool, do func(tx pgx.Tx) (keep bool, err error)) error {
+	return again(func() error { return transact(ctx, pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, do) })
+}
+
+// SQLSTATEs of a transaction that must be tried again. Two that write the same row on several nodes, as a program and what is left
+// of one that was killed, can wait for one another.
+const (
+	serializationFailure = "40001"
+	deadlockDetected     = "40P01"
+)
+
+func again(do func() error) error {
 	for try := 1; ; try++ {
-		err := transact(ctx, pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, do)
+		err := do()
 		var pg *pgconn.PgError
-		if try == 3 || !errors.As(err, &pg) || pg.Code != serializationFailure {
+		if try == 3 || !errors.As(err, &pg) || pg.Code != serializationFailure && pg.Code != deadlockDetected {
 			return err
 		}
 	}

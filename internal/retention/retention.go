@@ -47,6 +47,9 @@ const lockTimeout = 10 * time.Second
 // ErrInUse says that the tables were in use, so that a month could not move.
 var ErrInUse = errors.New("the tables are in use: a file is being loaded, or an export is under way; nothing of the month was moved, say it again later")
 
+// ErrDistributed says that months of a distributed database do not move.
+var ErrDistributed = errors.New("the database is distributed, and months of a distributed database cannot be archived or restored yet; nothing was moved")
+
 var (
 	facts = []string{"pos_row", "settlement_row"}
 	// What was decided of keys, by order_key.
@@ -135,6 +138,13 @@ func locked(ctx context.Context, pool *pgxpool.Pool, wait time.Duration, do func
 		return err
 	}
 	defer release()
+	distributed, err := postgres.Distributed(ctx, pool)
+	if err != nil {
+		return err
+	}
+	if distributed {
+		return ErrDistributed
+	}
 	if err := postgres.IndexPartitions(ctx, pool); err != nil {
 		return err
 	}

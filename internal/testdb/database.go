@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -60,18 +59,27 @@ func databaseName(now time.Time) string {
 func (s *server) clone(name, template string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), workLimit)
 	defer cancel()
-	return s.with(ctx, func(conn *pgx.Conn) error {
-		sql := `CREATE DATABASE ` + quote(name) + ` TEMPLATE ` + quote(template)
-		if !strings.HasPrefix(conn.PgConn().ParameterStatus("server_version"), "14.") {
-			sql += ` STRATEGY file_copy`
+	for _, node := range s.nodes() {
+		if err := s.with(ctx, node, func(conn *pgx.Conn) error {
+			sql := `CREATE DATABASE ` + quote(name) + ` TEMPLATE ` + quote(template)
+			if !strings.HasPrefix(conn.PgConn().ParameterStatus("server_version"), "14.") {
+				sql += ` STRATEGY file_copy`
+			}
+			_, err := conn.Exec(ctx, sql)
+			return err
+		}); err != nil {
+			return err
 		}
-		_, err := conn.Exec(ctx, sql)
-		return err
-	})
+	}
+	return nil
 }
 
 func (s *server) drop(name string) error {
-	return s.exec(`DROP DATABASE ` + quote(name) + ` WITH (FORCE)`)
+	err := s.exec(`DROP DATABASE IF EXISTS ` + quote(name) + ` WITH (FORCE)`)
+	if err != nil && distributed { // the processes of Citus come back after they were ended
+		err = s.exec(`DROP DATABASE IF EXISTS ` + quote(name) + ` WITH (FORCE)`)
+	}
+	return err
 }
 
 // makeTemplate returns the name of a migrated database to clone, and makes it if no process has done so before.
@@ -81,9 +89,12 @@ func (s *server) makeTemplate() (_ string, err error) {
 		return "", fmt.Errorf("read the migrations: %w", err)
 	}
 	name := templatePrefix + hash
+	if distributed {
+		name += "_distributed"
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), openLimit)
 	defer cancel()
-	err = s.with(ctx, func(conn *pgx.Conn) error {
+	err = s.with(ctx, s.adminURL, func(conn *pgx.Conn) error {
 		// The lock goes with the connection.
 		if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, templateLock); err != nil {
 			return err
@@ -94,7 +105,7 @@ func (s *server) makeTemplate() (_ string, err error) {
 		if err != nil || whole {
 			return err
 		}
-		return s.migrateTemplate(ctx, conn, name)
+		return s.migrateTemplate(ctx, name)
 	})
 	if err != nil {
 		return "", fmt.Errorf("make the template of the tests' databases: %w", err)
@@ -104,20 +115,43 @@ func (s *server) makeTemplate() (_ string, err error) {
 
 // migrateTemplate makes the template anew. The mark IS_TEMPLATE comes last and says that it is whole; without connections
 // nothing can change it, or be in the way of a clone.
-func (s *server) migrateTemplate(ctx context.Context, conn *pgx.Conn, name string) error {
-	for _, sql := range []string{
-		`DROP DATABASE IF EXISTS ` + quote(name) + ` WITH (FORCE)`, // half-made by a test that was killed
-		`CREATE DATABASE ` + quote(name),
-	} {
-		if _, err := conn.Exec(ctx, sql); err != nil {
-			return err
-		}
+func (s *server) migrateTemplate(ctx context.Context, name string) error {
+	if err := s.everywhere(ctx,
+		`DROP DATABASE IF EXISTS `+quote(name)+` WITH (FORCE)`, // half-made by a test that was killed
+		`CREATE DATABASE `+quote(name),
+	); err != nil {
+		return err
 	}
 	if err := postgres.MigrateUp(ctx, s.url(name)); err != nil {
 		return err
 	}
-	_, err := conn.Exec(ctx, `ALTER DATABASE `+quote(name)+` WITH ALLOW_CONNECTIONS false IS_TEMPLATE true`)
-	return err
+	if distributed {
+		if err := s.distribute(ctx, name); err != nil {
+			return fmt.Errorf("distribute it: %w", err)
+		}
+	}
+	return s.everywhere(ctx,
+		`ALTER DATABASE `+quote(name)+` WITH ALLOW_CONNECTIONS false`,
+		// A process of Citus for each of its databases would be in the way of a clone as a connection is.
+		`SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '`+name+`'`,
+		`ALTER DATABASE `+quote(name)+` WITH IS_TEMPLATE true`)
+}
+
+// everywhere runs statements on the server, and before that on its workers.
+func (s *server) everywhere(ctx context.Context, statements ...string) error {
+	for _, node := range s.nodes() {
+		if err := s.with(ctx, node, func(conn *pgx.Conn) error {
+			for _, sql := range statements {
+				if _, err := conn.Exec(ctx, sql); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // hashFiles names a set of files by their names and contents.
@@ -150,7 +184,7 @@ func (s *server) prune(ctx context.Context) error {
 			drop = append(drop, name)
 		}
 	}
-	return s.with(ctx, func(conn *pgx.Conn) error {
+	return s.with(ctx, s.adminURL, func(conn *pgx.Conn) error {
 		rows, _ := conn.Query(ctx, `
 			SELECT datname
 			FROM pg_database
@@ -184,7 +218,7 @@ func oldTest(name string, now time.Time) bool {
 
 // databases lists the databases of tests.
 func (s *server) databases(ctx context.Context) (names []string, err error) {
-	err = s.with(ctx, func(conn *pgx.Conn) error {
+	err = s.with(ctx, s.adminURL, func(conn *pgx.Conn) error {
 		rows, _ := conn.Query(ctx, `SELECT datname FROM pg_database WHERE starts_with(datname, $1) ORDER BY datname`, testPrefix)
 		names, err = pgx.CollectRows(rows, pgx.RowTo[string])
 		return err
@@ -198,15 +232,12 @@ func (s *server) databases(ctx context.Context) (names []string, err error) {
 func (s *server) exec(sql string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), workLimit)
 	defer cancel()
-	return s.with(ctx, func(conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, sql)
-		return err
-	})
+	return s.everywhere(ctx, sql)
 }
 
 // with runs do on a connection of its own: a pool's goroutines would show up in a test that looks for leaks.
-func (s *server) with(ctx context.Context, do func(*pgx.Conn) error) error {
-	conn, err := pgx.Connect(ctx, s.adminURL)
+func (s *server) with(ctx context.Context, databaseURL string, do func(*pgx.Conn) error) error {
+	conn, err := pgx.Connect(ctx, databaseURL)
 	if err != nil {
 		return err
 	}
@@ -215,14 +246,7 @@ func (s *server) with(ctx context.Context, do func(*pgx.Conn) error) error {
 }
 
 // url is the address of one of the server's databases.
-func (s *server) url(database string) string {
-	u, err := url.Parse(s.adminURL)
-	if err != nil {
-		return s.adminURL // cannot be: we have connected by it
-	}
-	u.Path = "/" + database
-	return u.String()
-}
+func (s *server) url(database string) string { return databaseAt(s.adminURL, database) }
 
 func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
 

@@ -24,6 +24,7 @@ type source struct {
 // server is a running server, and this process's share in it.
 type server struct {
 	adminURL string
+	workers  []string               // of a distributed server, their URLs as adminURL is the coordinator's
 	template func() (string, error) // the migrated template, made on first use
 
 	dir   string                      // "" for a server that is not ours
@@ -39,7 +40,16 @@ func open(ctx context.Context, externalURL, dir string, sources ...source) (*ser
 		if err := ping(ctx, externalURL); err != nil {
 			return nil, fmt.Errorf("connect to the server of %s: %w", urlEnv, err)
 		}
-		return newServer(externalURL), nil
+		s := newServer(externalURL)
+		if distributed {
+			if err := s.findWorkers(ctx); err != nil {
+				return nil, err
+			}
+		}
+		return s, nil
+	}
+	if distributed {
+		return nil, fmt.Errorf("a distributed server for the tests is to be named by %s", urlEnv)
 	}
 	if err := makeSharedDir(dir); err != nil {
 		return nil, fmt.Errorf("make the tests' shared folder: %w", err)
