@@ -533,18 +533,20 @@ func halves(f worldFile, at int, w world) (first, second worldFile) {
 			}
 		}
 	}
-	for n := 0; ; n++ {
-		if first.note = fmt.Sprint(n); low < first.sha() && first.sha() < high {
-			break
+	tried := 0
+	place := func() {
+		for first.note = fmt.Sprint(tried); low >= first.sha() || first.sha() >= high; first.note = fmt.Sprint(tried) {
+			tried++
 		}
+		tried++
 	}
+	place()
 	for n := 0; ; n++ {
 		if second.note = fmt.Sprint(n); first.sha() < second.sha() && second.sha() < high {
 			return first, second
 		}
 		if n%1000 == 999 { // the first half may have landed just below the next file
-			for first.note += "."; low >= first.sha() || first.sha() >= high; first.note += "." {
-			}
+			place()
 		}
 	}
 }
