@@ -25,12 +25,7 @@ type Rules struct {
 	Calendar  *calendar.Calendar
 	Acquirers recon.Acquirers
 	Joined    func() // called once the fresh rows are joined, which keeps all processors busy; may be nil
-	Beside    Beside // nil where other transactions do not see the facts that this one does
 }
-
-// Beside calls do with another transaction of the same database, which sees what this one, whose exported snapshot it is given,
-// saw when it began. Nothing that do writes is kept.
-type Beside func(ctx context.Context, snapshot string, do func(pgx.Tx) error) error
 
 // Result counts what a decision looked at.
 type Result struct {

@@ -13,7 +13,7 @@
 // The statements work on these temporary tables, dropped with the transaction:
 //
 //	plain_now     plain matches among the fresh rows, told together
-//	without_order keys of fresh lines without a fresh order
+//	without_order fresh lines without a fresh order, by their keys
 //	arrived       waiting orders that such a line makes plain matches of
 //	waiting       fresh orders that begin to wait
 //	dirty         keys to decide one by one

@@ -127,7 +127,7 @@ func (d *decision) countDue(ctx context.Context, table string) error {
 		return err
 	}
 	rows, err := d.tx.Query(ctx, `
-		SELECT acquirer, business_date, cycle FROM `+table+` WHERE acquirer IS NOT NULL
+		SELECT acquirer, business_date, cycle FROM `+table+`
 		EXCEPT
 		SELECT acquirer, business_date, cycle FROM due
 		 ORDER BY acquirer, business_date, cycle`)

@@ -36,13 +36,6 @@ func (d *decision) matchPlainly(ctx context.Context) error {
 	if d.rules.Joined != nil {
 		d.rules.Joined()
 	}
-	if err := d.run(ctx,
-		`CREATE TEMP TABLE without_order ON COMMIT DROP AS
-		 SELECT other_key AS order_key, sum(lines) AS lines FROM plain_now WHERE acquirer IS NULL GROUP BY other_key`,
-		`ANALYZE without_order`,
-	); err != nil {
-		return err
-	}
 	for _, step := range []func(context.Context) error{d.findRepeated, d.findArrived, d.findKnown, d.setApart, d.findWaiting} {
 		if err := step(ctx); err != nil {
 			return err
@@ -53,7 +46,6 @@ func (d *decision) matchPlainly(ctx context.Context) error {
 		 SELECT other_key
 		   FROM plain_now AS m
 		  WHERE other_key IS NOT NULL
-		    AND acquirer IS NOT NULL
 		    AND NOT EXISTS (SELECT FROM waiting AS w WHERE w.order_key = m.other_key)`,
 		`DELETE FROM plain_now WHERE other_key IS NOT NULL`,
 		`DROP TABLE without_order`,
@@ -76,7 +68,7 @@ func (d *decision) findRepeated(ctx context.Context) error {
 		SELECT (SELECT COALESCE(sum(rows_loaded - rows_archived), 0) FROM file WHERE file_id = ANY (`+integers(d.fresh.pos)+`)),
 		       (SELECT COALESCE(sum(orders), 0) FROM plain_now),
 		       (SELECT COALESCE(sum(rows_loaded - rows_archived), 0) FROM file WHERE file_id = ANY (`+integers(d.fresh.lines)+`)),
-		       (SELECT COALESCE(sum(lines), 0) FROM plain_now)`).Scan(&orders, &joined, &lines, &joinedLines); err != nil {
+		       (SELECT COALESCE(sum(lines), 0) FROM plain_now) + (SELECT COALESCE(sum(lines), 0) FROM without_order)`).Scan(&orders, &joined, &lines, &joinedLines); err != nil {
 		return err
 	}
 	if orders == joined && lines == joinedLines {

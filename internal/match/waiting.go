@@ -140,7 +140,7 @@ func (d *decision) findWaiting(ctx context.Context) error {
 	}
 	const (
 		undue = `
-		   FROM plain_now AS m -- those of lines alone have no acquirer
+		   FROM plain_now AS m
 		   JOIN due AS u USING (acquirer, business_date, cycle)`
 		alone = `
 		  WHERE m.other_key IS NOT NULL

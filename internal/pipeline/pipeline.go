@@ -334,16 +334,10 @@ func (j *Job) decide(ctx context.Context, tx pgx.Tx, scope match.Scope, asOf tim
 	if err := postgres.ReadOwnWrites(ctx, tx); err != nil {
 		return fmt.Errorf("decide: %w", err)
 	}
-	thawed, err := retention.Thaw(ctx, tx)
-	if err != nil {
+	if err := retention.Thaw(ctx, tx); err != nil {
 		return err
 	}
 	rules := match.Rules{AsOf: asOf, Zone: j.Config.Zone, Calendar: j.Calendar, Acquirers: j.Config.Acquirers, Joined: joined}
-	if !thawed {
-		rules.Beside = func(ctx context.Context, snapshot string, do func(pgx.Tx) error) error {
-			return postgres.Beside(ctx, j.Pool, snapshot, do)
-		}
-	}
 	result, err := match.Decide(ctx, tx, scope, rules)
 	if err != nil {
 		return fmt.Errorf("decide: %w", err)

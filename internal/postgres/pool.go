@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	pgxdecimal "github.com/jackc/pgx-shopspring-decimal"
@@ -107,18 +106,6 @@ func again(do func() error) error {
 			return err
 		}
 	}
-}
-
-// Beside calls do with a transaction that sees what another one saw that exported its snapshot, which must not have ended.
-// Nothing that do writes is kept.
-func Beside(ctx context.Context, pool *pgxpool.Pool, snapshot string, do func(pgx.Tx) error) error {
-	return transact(ctx, pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) (bool, error) {
-		// The statement takes no parameter; the server makes such names of digits, letters and hyphens.
-		if _, err := tx.Exec(ctx, `SET TRANSACTION SNAPSHOT '`+strings.ReplaceAll(snapshot, "'", "")+`'`); err != nil {
-			return false, fmt.Errorf("share a snapshot: %w", err)
-		}
-		return false, do(tx)
-	})
 }
 
 func transact(ctx context.Context, pool *pgxpool.Pool, options pgx.TxOptions, do func(tx pgx.Tx) (bool, error)) error {

@@ -159,19 +159,18 @@ func (m *mover) thawTied(ctx context.Context) error {
 
 // Thaw brings back, within the transaction of a decision and before it, the archived orders of which files tell that no run has
 // decided: they are decided with all that is known of them. Nights whose files are of these days cost one look at the register.
-// It reports whether there may have been any: other transactions do not see the facts then.
-func Thaw(ctx context.Context, tx pgx.Tx) (thawed bool, err error) {
+func Thaw(ctx context.Context, tx pgx.Tx) error {
 	end, err := archivedBefore(ctx, tx)
 	if err != nil || end.IsZero() {
-		return false, err
+		return err
 	}
 	m := &mover{tx: tx, from: beginning, to: end.AddDays(tieDays), columns: map[string]string{}}
 	var late bool
 	if err := tx.QueryRow(ctx, m.dated(`SELECT (`+undecidedFiles+`) > 0`)).Scan(&late); err != nil || !late {
-		return false, err
+		return err
 	}
 	if err := m.readColumns(ctx); err != nil {
-		return false, err
+		return err
 	}
 	if err := m.run(ctx,
 		`CREATE TEMP TABLE told_late ON COMMIT DROP AS
@@ -186,7 +185,7 @@ func Thaw(ctx context.Context, tx pgx.Tx) (thawed bool, err error) {
 		     OR EXISTS (SELECT FROM archive.settlement_row AS s WHERE s.order_key = t.order_key)`,
 		`ALTER TABLE thawing ADD PRIMARY KEY (order_key)`,
 	); err != nil {
-		return false, fmt.Errorf("find archived orders that late files tell of: %w", err)
+		return fmt.Errorf("find archived orders that late files tell of: %w", err)
 	}
 	// A key that began anew since has a verdict of its own, or is told of in the ledger: what it comes to with its first order is
 	// found by deciding everything.
@@ -197,12 +196,12 @@ func Thaw(ctx context.Context, tx pgx.Tx) (thawed bool, err error) {
 		   AND file_id IN (SELECT file_id FROM pos_row JOIN thawing USING (order_key)
 		                    UNION
 		                   SELECT file_id FROM settlement_row JOIN thawing USING (order_key))`); err != nil {
-		return false, fmt.Errorf("find archived orders that late files tell of: %w", err)
+		return fmt.Errorf("find archived orders that late files tell of: %w", err)
 	}
 	if err := m.thaw(ctx, `p.order_key IN (SELECT order_key FROM thawing)`); err != nil {
-		return false, fmt.Errorf("bring back archived orders that late files tell of: %w", err)
+		return fmt.Errorf("bring back archived orders that late files tell of: %w", err)
 	}
-	return true, m.run(ctx, `DROP TABLE told_late`, `DROP TABLE thawing`)
+	return m.run(ctx, `DROP TABLE told_late`, `DROP TABLE thawing`)
 }
 
 // thaw brings back all of the keys in thawing, and of those that they are paired with.
