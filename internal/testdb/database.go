@@ -76,7 +76,7 @@ func (s *server) clone(name, template string) error {
 
 func (s *server) drop(name string) error {
 	err := s.exec(`DROP DATABASE IF EXISTS ` + quote(name) + ` WITH (FORCE)`)
-	if err != nil && distributed { // the processes of Citus come back after they were ended
+	for try := 0; try < 20 && err != nil && distributed; try++ { // the processes of Citus come back after they were ended
 		err = s.exec(`DROP DATABASE IF EXISTS ` + quote(name) + ` WITH (FORCE)`)
 	}
 	return err
