@@ -261,6 +261,9 @@ func (d *decision) standSlow(ctx context.Context) error {
 		 SELECT m.* FROM pos_merged AS m JOIN dirty USING (order_key)`,
 		`CREATE TEMP TABLE line_said ON COMMIT DROP AS
 		 SELECT m.* FROM settlement_merged AS m JOIN dirty USING (order_key)`,
+		// Joined to rows that the planner takes for one, they would be read once for each of them.
+		`ALTER TABLE pos_said ADD PRIMARY KEY (order_key, episode)`,
+		`ALTER TABLE line_said ADD PRIMARY KEY (order_key, episode)`,
 		`ANALYZE pos_said`,
 		`ANALYZE line_said`,
 	)
