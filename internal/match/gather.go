@@ -32,10 +32,6 @@ func (d *decision) bringTogether(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	settings := lookUps(keys, rows)
-	if d.all { // the indexes may still be in the making
-		settings = wholeSides
-	}
 	if d.all && keys <= listedKeys {
 		// A list, unlike a temporary table, can be looked into by several workers, which read the rows side by side.
 		found, err := d.tx.Query(ctx, `SELECT order_key FROM dirty`)
@@ -51,7 +47,7 @@ func (d *decision) bringTogether(ctx context.Context) error {
 				return err
 			}
 		}
-	} else if err := d.with(ctx, settings,
+	} else if err := d.with(ctx, d.lookUps(keys, rows),
 		posNow+`JOIN dirty USING (order_key) WHERE `+counting,
 		lineNow+`JOIN dirty USING (order_key) WHERE `+counting,
 	); err != nil {

@@ -150,8 +150,8 @@ func (d *decision) findKnown(ctx context.Context) error {
 		return err
 	}
 	fresh := `(SELECT order_key FROM pos_row AS p WHERE ` + d.fresh.posRow("p") + `)`
-	whole := many(keys/4, rows) // in their order keys are found four times as fast
-	if !whole && !d.distributed { // each node compares its own there, and nothing is brought together
+	// In their order keys are found four times as fast. Over nodes each compares its own, and nothing is brought together.
+	if !many(keys/4, rows) && !d.distributed {
 		if err := d.run(ctx,
 			`CREATE TEMP TABLE fresh_key ON COMMIT DROP AS SELECT order_key FROM `+fresh+` AS k ORDER BY order_key`,
 			`ANALYZE fresh_key`,
@@ -160,12 +160,8 @@ func (d *decision) findKnown(ctx context.Context) error {
 		}
 		fresh = `fresh_key`
 	}
-	settings := fewKeys
-	if whole {
-		settings = wholeSides
-	}
 	earlier := fmt.Sprintf("BETWEEN '%s' AND '%s'", recon.DateFromUTC(*first), recon.DateFromUTC(*last))
-	return d.with(ctx, settings,
+	return d.with(ctx, d.lookUps(keys/4, rows),
 		`INSERT INTO dirty
 		 SELECT k.order_key
 		   FROM `+fresh+` AS k
@@ -188,13 +184,12 @@ func (d *decision) findKnown(ctx context.Context) error {
 const LedgerColumns = `acquirer, merchant_id, channel, type, currency, business_date, due_date, settle_date, settle_file_id, payout_id,
 		        sign, orders, amount, net, sold`
 
-// PlainLedger selects what plain matches that meet a condition on view plain, as p, come to: what follows on sign in the columns
-// of plain_match, with sign before it.
-func PlainLedger(sign int, where string) string {
+// PlainLedger selects, as LedgerColumns, what plain matches come to with a sign: those of from, a table p with the columns of view
+// plain, and a condition on it where there is one.
+func PlainLedger(sign int, from string) string {
 	return `SELECT p.acquirer, p.merchant_id, p.channel, p.type, p.currency, p.business_date, p.due_date, p.settle_date, p.settle_file_id, p.payout_id,
 		        ` + strconv.Itoa(sign) + `, ` + plainSums("p", "p") + `
-		   FROM plain AS p
-		  WHERE ` + where + `
+		   FROM ` + from + `
 		  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10`
 }
 
@@ -241,10 +236,7 @@ func (d *decision) takeBackApart(ctx context.Context) error {
 		return err
 	}
 	// Left to itself the planner joins all of the view first, whatever the keys: OFFSET 0 makes it a look-up for each of them.
-	settings, plain := fewKeys, `JOIN LATERAL (SELECT * FROM plain WHERE plain.order_key = m.order_key OFFSET 0) AS p ON true`
-	if many(keys, rows) {
-		settings = wholeSides
-	}
+	settings, plain := d.lookUps(keys, rows), `JOIN LATERAL (SELECT * FROM plain WHERE plain.order_key = m.order_key OFFSET 0) AS p ON true`
 	if many(keys, rows) || d.distributed { // where each node joins its own
 		plain = `JOIN plain AS p ON p.order_key = m.order_key`
 	}
@@ -254,10 +246,7 @@ func (d *decision) takeBackApart(ctx context.Context) error {
 		   FROM maybe_plain AS m
 		   `+plain,
 		`INSERT INTO plain_match (`+LedgerColumns+`)
-		 SELECT p.acquirer, p.merchant_id, p.channel, p.type, p.currency, p.business_date, p.due_date, p.settle_date, p.settle_file_id, p.payout_id,
-		        -1, `+plainSums("p", "p")+`
-		   FROM was_plain AS p
-		  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10`,
+		 `+PlainLedger(-1, "was_plain AS p"),
 		`DROP TABLE maybe_plain`,
 		`DROP TABLE was_plain`,
 	)

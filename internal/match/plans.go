@@ -2,7 +2,6 @@ package match
 
 import (
 	"context"
-	"slices"
 	"strings"
 )
 
@@ -19,10 +18,11 @@ var (
 
 // with runs statements under settings of the planner, and takes those back.
 func (d *decision) with(ctx context.Context, settings []string, statements ...string) error {
-	if err := d.set(ctx, settings...); err != nil {
-		return err
+	var all []string
+	for _, s := range settings {
+		all = append(all, "SET LOCAL "+s)
 	}
-	all := slices.Clone(statements)
+	all = append(all, statements...)
 	for _, s := range settings {
 		name, _, _ := strings.Cut(s, " ")
 		all = append(all, "SET LOCAL "+name+" TO DEFAULT")
@@ -30,23 +30,13 @@ func (d *decision) with(ctx context.Context, settings []string, statements ...st
 	return d.run(ctx, all...)
 }
 
-// set puts settings of the planner in force until the transaction ends.
-func (d *decision) set(ctx context.Context, settings ...string) error {
-	for _, s := range settings {
-		if err := d.run(ctx, "SET LOCAL "+s); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // many reports whether so many keys are to be found among rows that reading them all costs less: looking one up costs about
 // what reading twenty rows does.
 func many(keys, rows int64) bool { return keys*20 > rows }
 
-// lookUps returns the settings for finding keys among rows.
-func lookUps(keys, rows int64) []string {
-	if many(keys, rows) {
+// lookUps returns the settings for finding keys among rows. Where all is decided the indexes may still be in the making.
+func (d *decision) lookUps(keys, rows int64) []string {
+	if d.all || many(keys, rows) {
 		return wholeSides
 	}
 	return fewKeys

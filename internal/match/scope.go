@@ -8,8 +8,8 @@ import (
 
 // chooseScope begins dirty, the keys to decide, and finds the fresh files.
 //
-// Beside what is asked for, always decided again are: keys of files that were replaced; all that is open; all that was
-// matched by anything but its own key, since a better partner may have arrived, or by a tolerance. Where the calendar or an
+// Beside what is asked for, always decided again are: keys of files that were replaced; all that is open but what waits for its
+// line alone (waiting.go); all that was matched by anything but its own key, since a better partner may have arrived, or by a tolerance. Where the calendar or an
 // acquirer's cycle has changed due dates, all is: those of plain matches are told together. Fresh files' own keys follow in
 // matchPlainly, those of lines whose payout has changed in keepPayouts.
 func (d *decision) chooseScope(ctx context.Context, scope Scope) error {

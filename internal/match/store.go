@@ -120,11 +120,7 @@ func (d *decision) store(ctx context.Context) error {
 		   FROM plain_now AS m
 		   JOIN due AS u USING (acquirer, business_date, cycle)
 		  UNION ALL
-		 SELECT p.acquirer, p.merchant_id, p.channel, p.type, p.currency, p.business_date, p.due_date, p.settle_date, p.settle_file_id, p.payout_id,
-		        1, `+plainSums("p", "p")+`
-		   FROM told AS p
-		  WHERE p.plain
-		  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10`,
+		 `+PlainLedger(1, "told AS p WHERE p.plain"),
 		`ANALYZE plain_match`,
 		// The explanations join verdicts with themselves: a plan made for an empty table would loop over them for hours.
 		`ANALYZE verdict`,

@@ -187,7 +187,7 @@ func (d *decision) findWaiting(ctx context.Context) error {
 	); err != nil {
 		return err
 	}
-	return d.with(ctx, lookUps(n, rows),
+	return d.with(ctx, d.lookUps(n, rows),
 		`INSERT INTO waiting
 		 SELECT p.order_key, p.business_date, p.file_id, p.line, p.txn_time, b.due_date, p.type, p.acquirer, p.merchant_id, p.channel,
 		        p.terminal_id, p.currency, p.status, p.amount
@@ -233,11 +233,7 @@ func (d *decision) bringWhatMayFit(ctx context.Context) error {
 	if err != nil || keys == 0 {
 		return err
 	}
-	settings := lookUps(keys, rows)
-	if d.all { // the indexes may still be in the making
-		settings = wholeSides
-	}
-	if err := d.with(ctx, settings,
+	if err := d.with(ctx, d.lookUps(keys, rows),
 		`CREATE TEMP TABLE equal_order ON COMMIT DROP AS
 		 SELECT p.order_key, p.acquirer, p.type, p.amount, p.currency, p.order_id,
 		        COALESCE(m.channel_txn_id, p.channel_txn_id) AS channel_txn_id,
@@ -285,9 +281,6 @@ func (d *decision) storeWaiting(ctx context.Context) error {
 		   FROM waiting
 		  ORDER BY order_key`,
 		`INSERT INTO plain_match (`+LedgerColumns+`)
-		 SELECT p.acquirer, p.merchant_id, p.channel, p.type, p.currency, p.business_date, p.due_date, p.settle_date, p.settle_file_id, p.payout_id,
-		        1, `+plainSums("p", "p")+`
-		   FROM arrived AS p
-		  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10`,
+		 `+PlainLedger(1, "arrived AS p"),
 	)
 }

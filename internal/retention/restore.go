@@ -20,7 +20,7 @@ func (m *mover) bringLedgerBack(ctx context.Context, where string) error {
 		// From a few orders to their lines, over indexes: of partitions that were made just now the planner knows nothing.
 		`SET LOCAL enable_hashjoin = off`, `SET LOCAL enable_mergejoin = off`, `SET LOCAL enable_seqscan = off`,
 		`CREATE TEMP TABLE back ON COMMIT DROP AS
-		 SELECT * FROM (`+match.PlainLedger(1, where)+`) AS ledger (`+match.LedgerColumns+`)`,
+		 SELECT * FROM (`+match.PlainLedger(1, "plain AS p WHERE "+where)+`) AS ledger (`+match.LedgerColumns+`)`,
 		`SET LOCAL enable_hashjoin TO DEFAULT`, `SET LOCAL enable_mergejoin TO DEFAULT`, `SET LOCAL enable_seqscan TO DEFAULT`,
 		`INSERT INTO plain_match (`+match.LedgerColumns+`)
 		 SELECT `+match.LedgerColumns+` FROM back`,
