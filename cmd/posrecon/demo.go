@@ -49,7 +49,7 @@ It never touches the database of your own data.`,
 			if err := a.connect(cmd.Context()); err != nil {
 				return err
 			}
-			if _, err := a.pool.Exec(cmd.Context(), `DROP SCHEMA public CASCADE; CREATE SCHEMA public`); err != nil {
+			if _, err := a.pool.Exec(cmd.Context(), `DROP SCHEMA IF EXISTS archive, public CASCADE; CREATE SCHEMA public`); err != nil {
 				return fmt.Errorf("clear the demo's database: %w", err)
 			}
 			if err := a.open(cmd.Context()); err != nil {
