@@ -351,7 +351,8 @@ func TestPrivateServer(t *testing.T) {
 		}
 		return got
 	}
-	demo := call("demo")
+	call("demo")
+	demo := call("demo") // as often as one likes
 	for _, night := range []string{"01", "02", "03", "04"} {
 		if !strings.Contains(demo.stdout, "── night "+night+" ──\n") {
 			t.Errorf("the demo does not tell of night %s:\n%s", night, demo.stdout)
