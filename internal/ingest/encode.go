@@ -105,10 +105,14 @@ func (e *encoder) optionalAmount(d decimal.NullDecimal) {
 	e.amount(d.Decimal)
 }
 
+// tooMuch and tooLittle are the first amounts of either sign that numeric(18,2) does not hold, with its places: comparing an amount
+// of as many with them costs nothing, where counting its digits would take a logarithm.
+var tooMuch, tooLittle = decimal.New(maxFen, -decimalPlaces), decimal.New(-maxFen, -decimalPlaces)
+
 // fenOf returns an amount of yuan in fen; not ok where that is not whole, or not below maxFen.
 func fenOf(d decimal.Decimal) (int64, bool) {
-	// Nearly every amount has two places as it is. NumDigits tells whether the coefficient is an int64 at all.
-	if d.Exponent() == -decimalPlaces && d.NumDigits() <= 18 {
+	// Nearly every amount has two places as it is, and then fits an int64 where it is in bounds.
+	if d.Exponent() == -decimalPlaces && d.LessThan(tooMuch) && d.GreaterThan(tooLittle) {
 		return d.CoefficientInt64(), true
 	}
 	fen := d.Shift(decimalPlaces)
