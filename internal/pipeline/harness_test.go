@@ -150,6 +150,20 @@ func parseExport(t failer, text []byte) []map[string]string {
 	return rows
 }
 
+// numberIncidents puts a number for each incident in the place of its id, by the order of the rows. An incident keeps the id that it
+// got from its first order on the night when it was found; which order that was depends on what had come by then.
+func numberIncidents(rows []map[string]string) []map[string]string {
+	numbers := map[string]string{"": ""}
+	for _, row := range rows {
+		id := row["incident_id"]
+		if _, ok := numbers[id]; !ok {
+			numbers[id] = strconv.Itoa(len(numbers))
+		}
+		row["incident_id"] = numbers[id]
+	}
+	return rows
+}
+
 // dump returns every row of a query as text, to compare two states of the database.
 func (b *bench) dump(t failer, sql string) []string {
 	t.Helper()
