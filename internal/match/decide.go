@@ -70,6 +70,7 @@ func Decide(ctx context.Context, tx pgx.Tx, scope Scope, rules Rules) (Result, e
 		{"match beyond the key", d.pair},
 		{"store verdicts", d.store},
 		{"store who waits", d.storeWaiting},
+		{"bring the rows of what rests", d.bringResting},
 	}
 	for _, s := range steps {
 		if err := s.do(ctx); err != nil {

@@ -1,6 +1,6 @@
 // Package match decides outcomes: it finds what stands for every key, matches orders with settlement lines in the
 // ordered passes of the contract, and stores one verdict for each order and each line that no order claims; plain matches,
-// which follow from the facts, are told together instead (join.go, plain.go), and orders that only wait for their lines are left
+// which follow from the facts, are told together instead (join.go, plain.go), and orders that have no line, due or not, are left
 // alone until something happens to them (waiting.go). All of that is set-based SQL over the facts; which cause explains a verdict
 // is not decided here.
 //
@@ -20,7 +20,7 @@
 //	apart         those of them that the fresh rows alone do not decide
 //	bad_payout    payouts whose money is not there
 //	payout_now    the newest version of every payout, at the end of its chain of re-issues; kept in payout_state
-//	pos_now, line_now  all rows of the dirty keys
+//	pos_now, line_now  all rows of the dirty keys, and in the end those that orders at rest are named by
 //	slow_key      keys with several rows: what stands must be found out
 //	pos_said, line_said  what several rows of a dirty key say together
 //	wo, wl        the standing order and the standing settlement lines of every dirty key

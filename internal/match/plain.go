@@ -50,8 +50,9 @@ func (d *decision) matchPlainly(ctx context.Context) error {
 		`DELETE FROM plain_now WHERE other_key IS NOT NULL`,
 		`DROP TABLE without_order`,
 		`ANALYZE plain_now`,
+		// In order, so that looking one up in an index is near the last.
 		`CREATE TEMP TABLE once ON COMMIT DROP AS
-		 SELECT DISTINCT order_key FROM dirty WHERE order_key IS NOT NULL`,
+		 SELECT DISTINCT order_key FROM dirty WHERE order_key IS NOT NULL ORDER BY order_key`,
 		`DROP TABLE dirty`,
 		`ALTER TABLE once RENAME TO dirty`,
 		`ALTER TABLE dirty ADD PRIMARY KEY (order_key)`,
@@ -127,8 +128,10 @@ func plainSums(order, line string) string {
 }
 
 // findKnown adds to dirty the keys of fresh orders that earlier files told of: only with what they said can these be decided.
-// Every key is looked up in the index of every partition that has earlier rows, in their order, which finds the next one near
-// the last; only a short history is read. Of lines without a fresh order nothing is known here that findArrived does not know.
+// Every key is looked up in the index of every partition that has earlier orders, in their order, which finds the next one near
+// the last; only a short history is read. Earlier lines are not looked for: those of a key without an order are unexpected, or
+// were matched with another key's, and decided on each night (chooseScope). Of lines without a fresh order nothing is known here
+// that findArrived does not know.
 func (d *decision) findKnown(ctx context.Context) error {
 	if d.all {
 		return nil
@@ -144,9 +147,8 @@ func (d *decision) findKnown(ctx context.Context) error {
 		       max(last_date)
 		  FROM file
 		 WHERE state = 'loaded'
-		   AND kind IN ('pos_log', 'settlement')
-		   AND file_id <> ALL (`+integers(d.fresh.pos)+`)
-		   AND file_id <> ALL (`+integers(d.fresh.lines)+`)`).Scan(&keys, &rows, &first, &last); err != nil || first == nil {
+		   AND kind = 'pos_log'
+		   AND file_id <> ALL (`+integers(d.fresh.pos)+`)`).Scan(&keys, &rows, &first, &last); err != nil || first == nil {
 		return err
 	}
 	fresh := `(SELECT order_key FROM pos_row AS p WHERE ` + d.fresh.posRow("p") + `)`
@@ -169,13 +171,6 @@ func (d *decision) findKnown(ctx context.Context) error {
 		     ON p.order_key = k.order_key
 		    AND p.business_date `+earlier+`
 		    AND p.file_id <> ALL (`+integers(d.fresh.pos)+`)`,
-		`INSERT INTO dirty
-		 SELECT k.order_key
-		   FROM `+fresh+` AS k
-		   JOIN settlement_row AS s
-		     ON s.order_key = k.order_key
-		    AND s.business_date `+earlier+`
-		    AND s.file_id <> ALL (`+integers(d.fresh.lines)+`)`,
 		`DROP TABLE IF EXISTS fresh_key`,
 	)
 }

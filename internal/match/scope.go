@@ -8,8 +8,8 @@ import (
 
 // chooseScope begins dirty, the keys to decide, and finds the fresh files.
 //
-// Beside what is asked for, always decided again are: keys of files that were replaced; all that is open but what waits for its
-// line alone (waiting.go); all that was matched by anything but its own key, since a better partner may have arrived, or by a tolerance. Where the calendar or an
+// Beside what is asked for, always decided again are: keys of files that were replaced; all that is open but what is left alone
+// (waiting.go); all that was matched by anything but its own key, since a better partner may have arrived, or by a tolerance. Where the calendar or an
 // acquirer's cycle has changed due dates, all is: those of plain matches are told together. Fresh files' own keys follow in
 // matchPlainly, those of lines whose payout has changed in keepPayouts.
 func (d *decision) chooseScope(ctx context.Context, scope Scope) error {
@@ -68,12 +68,12 @@ func (d *decision) chooseScope(ctx context.Context, scope Scope) error {
 		    AND r.business_date BETWEEN (SELECT min(first_date) FROM file WHERE NOT decided AND replaced_by IS NOT NULL AND kind = 'settlement')
 		                            AND (SELECT max(last_date) FROM file WHERE NOT decided AND replaced_by IS NOT NULL AND kind = 'settlement')`,
 		`INSERT INTO dirty
-		 SELECT unnest(ARRAY[order_key, settle_key])
-		   FROM verdict
-		  WHERE outcome NOT IN ('matched', 'pending')
-		     OR settle_key <> order_key
-		     OR outcome = 'matched' AND pos_amount IS DISTINCT FROM settled_amount -- by a tolerance, which may be another now
-		     OR outcome = 'pending' AND (match_rule <> 'none' OR due_date IS NULL)`,
+		 SELECT unnest(ARRAY[v.order_key, v.settle_key])
+		   FROM verdict AS v
+		  WHERE (v.outcome <> 'matched'
+		         OR v.settle_key <> v.order_key
+		         OR v.pos_amount IS DISTINCT FROM v.settled_amount) -- by a tolerance, which may be another now
+		    AND NOT (`+d.leftAlone()+`)`,
 	); err != nil {
 		return err
 	}

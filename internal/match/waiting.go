@@ -15,11 +15,33 @@ import (
 // on each night until then: an order that begins to wait gets its verdict from its row (waiting), and one whose line comes as it
 // should becomes a plain match by its verdict (arrived). What else can happen to one puts its key into dirty: it is due, a
 // further row tells of it, or a line without an order may be its.
+//
+// Orders that are due, or failed, and have no line rest in the same way: of what was ever open most is that, and its verdict changes
+// when a row tells of it, a line may be its, or its due date moves. What explains them is found anew on each night, for which
+// they leave their rows in pos_now.
 
-// waits is the condition that verdict v is of an order that waits for nothing but its line.
-const waits = `v.outcome = 'pending'
+// waits is the condition that verdict v is of an order that waits for nothing but its line, rests that it is of one that has none
+// though it should, or failed.
+const (
+	waits = `v.outcome = 'pending'
 		    AND v.match_rule = 'none'
 		    AND v.due_date IS NOT NULL`
+	rests = `v.outcome = 'unsettled'
+		    AND v.match_rule = 'none'
+		    AND v.settle_key IS NULL
+		    AND v.episode = 0
+		    AND v.due_date IS NOT NULL`
+)
+
+// leftAlone is the condition that verdict v is not decided again before something happens to its order. Over nodes only what waits
+// is: the rows of the rest would have to be brought to one place.
+func (d *decision) leftAlone() string {
+	if d.distributed {
+		return waits
+	}
+	return `(` + waits + `
+		     OR ` + rests + `)`
+}
 
 // findArrived finds in arrived the waiting orders that a fresh line makes plain matches of, and ends their verdicts. It adds to
 // dirty the keys of all other lines without a fresh order, and the waiting orders that are due now.
@@ -96,24 +118,24 @@ func (d *decision) findArrived(ctx context.Context) error {
 	return d.endWaiting(ctx)
 }
 
-// endWaiting adds to dirty the waiting orders that are due now.
+// endWaiting adds to dirty the waiting orders that are due now, and those at rest that are not: a file deadline may have moved.
 func (d *decision) endWaiting(ctx context.Context) error {
 	rows, err := d.tx.Query(ctx, `
-		SELECT DISTINCT acquirer, due_date
+		SELECT DISTINCT acquirer, due_date, outcome
 		  FROM verdict AS v
-		 WHERE `+waits)
+		 WHERE `+d.leftAlone())
 	if err != nil {
 		return err
 	}
 	var (
-		acquirer  string
-		due       time.Time
-		acquirers []string
-		dates     []time.Time
+		acquirer, outcome   string
+		due                 time.Time
+		acquirers, outcomes []string
+		dates               []time.Time
 	)
-	if _, err := pgx.ForEachRow(rows, []any{&acquirer, &due}, func() error {
-		if d.isDue(acquirer, recon.DateFromUTC(due)) {
-			acquirers, dates = append(acquirers, acquirer), append(dates, due)
+	if _, err := pgx.ForEachRow(rows, []any{&acquirer, &due, &outcome}, func() error {
+		if d.isDue(acquirer, recon.DateFromUTC(due)) == (outcome == string(recon.Pending)) {
+			acquirers, dates, outcomes = append(acquirers, acquirer), append(dates, due), append(outcomes, outcome)
 		}
 		return nil
 	}); err != nil || len(dates) == 0 {
@@ -123,8 +145,9 @@ func (d *decision) endWaiting(ctx context.Context) error {
 		INSERT INTO dirty
 		SELECT v.order_key
 		  FROM verdict AS v
-		  JOIN unnest($1::text[], $2::date[]) AS u (acquirer, due_date) ON (u.acquirer, u.due_date) = (v.acquirer, v.due_date)
-		 WHERE `+waits, acquirers, dates)
+		  JOIN unnest($1::text[], $2::date[], $3::text[]) AS u (acquirer, due_date, outcome)
+		    ON (u.acquirer, u.due_date, u.outcome) = (v.acquirer, v.due_date, v.outcome)
+		 WHERE `+d.leftAlone(), acquirers, dates, outcomes)
 	return err
 }
 
@@ -200,7 +223,7 @@ func (d *decision) findWaiting(ctx context.Context) error {
 	)
 }
 
-// bringWhatMayFit adds to dirty, with their rows, the waiting orders to which a line without an order may belong: those of which
+// bringWhatMayFit adds to dirty, with their rows, the orders left alone to which a line without an order may belong: those of which
 // a pass beyond the key, or the search for siblings, could say so.
 func (d *decision) bringWhatMayFit(ctx context.Context) error {
 	if err := d.run(ctx,
@@ -218,7 +241,7 @@ func (d *decision) bringWhatMayFit(ctx context.Context) error {
 		`CREATE TEMP TABLE equal_amount ON COMMIT DROP AS
 		 SELECT v.order_key, v.pos_file_id AS file_id, v.pos_line AS line
 		   FROM verdict AS v
-		  WHERE `+waits+`
+		  WHERE `+d.leftAlone()+`
 		    AND (v.acquirer, v.type, abs(v.pos_amount), v.currency) IN (SELECT acquirer, type, amount, currency FROM loose)`,
 		`DELETE FROM equal_amount AS e USING dirty AS k WHERE k.order_key = e.order_key`,
 		`INSERT INTO equal_amount
@@ -263,8 +286,15 @@ func (d *decision) bringWhatMayFit(ctx context.Context) error {
 		   FROM pos_row AS r
 		   JOIN may_fit USING (order_key)
 		  WHERE r.file_id <> ALL (`+integers(d.replaced)+`)`,
+		// Another order of the same id, half a year away, may have a line.
+		`INSERT INTO line_now
+		 SELECT r.*
+		   FROM settlement_row AS r
+		   JOIN may_fit USING (order_key)
+		  WHERE r.file_id <> ALL (`+integers(d.replaced)+`)`,
 		`ANALYZE dirty`,
 		`ANALYZE pos_now`,
+		`ANALYZE line_now`,
 	)
 }
 
@@ -282,5 +312,49 @@ func (d *decision) storeWaiting(ctx context.Context) error {
 		  ORDER BY order_key`,
 		`INSERT INTO plain_match (`+LedgerColumns+`)
 		 `+PlainLedger(1, "arrived AS p"),
+	)
+}
+
+// bringResting adds the rows of orders at rest to pos_now, and what several rows of one say together to pos_said: their explanation
+// reads them.
+func (d *decision) bringResting(ctx context.Context) error {
+	if d.all || d.distributed { // nothing rests
+		return nil
+	}
+	const resting = rests + `
+		    AND NOT EXISTS (SELECT FROM dirty AS k WHERE k.order_key = v.order_key)`
+	var keys, rows int64
+	if err := d.tx.QueryRow(ctx, `
+		SELECT (SELECT count(*) FROM verdict AS v WHERE `+rests+`),
+		       (SELECT COALESCE(sum(rows_loaded - rows_archived), 0)::bigint
+		          FROM file
+		         WHERE state = 'loaded'
+		           AND kind = 'pos_log')`).Scan(&keys, &rows); err != nil || keys == 0 {
+		return err
+	}
+	return d.with(ctx, d.lookUps(keys, rows),
+		`CREATE TEMP TABLE resting ON COMMIT DROP AS
+		 SELECT v.order_key, v.business_date, v.pos_file_id AS file_id, v.pos_line AS line
+		   FROM verdict AS v
+		  WHERE `+resting+`
+		  ORDER BY v.order_key`,
+		`ANALYZE resting`,
+		`INSERT INTO pos_said
+		 SELECT m.*
+		   FROM resting AS k
+		   JOIN pos_merged AS m USING (order_key)`,
+		`INSERT INTO pos_now
+		 SELECT r.*
+		   FROM resting AS k
+		   JOIN pos_row AS r USING (order_key, business_date, file_id, line)`,
+		// Of several rows the one that a verdict names may be of another date.
+		`INSERT INTO pos_now
+		 SELECT r.*
+		   FROM resting AS k
+		   JOIN pos_said AS m USING (order_key)
+		   JOIN pos_row AS r ON (r.order_key, r.file_id, r.line) = (k.order_key, k.file_id, k.line) AND r.business_date <> k.business_date`,
+		`DROP TABLE resting`,
+		`ANALYZE pos_now`,
+		`ANALYZE pos_said`,
 	)
 }
