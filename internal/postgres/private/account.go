@@ -184,6 +184,16 @@ func (r runner) probe(ctx context.Context) error {
 	return fmt.Errorf("run PostgreSQL in %s as user %s (choose another --data-dir): %w", r.home, r.as.name, err)
 }
 
+// compression returns how the server of a cluster can compress the full pages that it logs after a checkpoint: lz4 where it was
+// built with that (PostgreSQL 15 and newer, most packages), which takes a fifth of the time of its own method for nearly the same.
+func (r runner) compression(ctx context.Context, c *cluster) string {
+	const name, best = "wal_compression", "lz4"
+	if _, err := r.run(ctx, "postgres", "-D", c.dir, "-C", name, "-c", name+"="+best); err != nil {
+		return "on"
+	}
+	return best
+}
+
 // firstShut returns the first part of an absolute path, from the root down, that the account may not enter or run by its
 // permission bits, "" if there is none.
 func (a account) firstShut(path string) string {

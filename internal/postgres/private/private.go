@@ -114,7 +114,7 @@ func startServer(ctx context.Context, o Options, run runner, c *cluster) (_ *Ser
 	if err != nil {
 		return nil, err
 	}
-	pm, err := launch(run, c, sock, settings(o.Settings))
+	pm, err := launch(run, c, sock, settings(run.compression(ctx, c), o.Settings))
 	if err != nil {
 		sock.remove()
 		return nil, err

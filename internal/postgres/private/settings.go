@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// settings returns the server's settings: ours, overridden and completed by more.
-func settings(more map[string]string) map[string]string {
+// settings returns the server's settings: ours, overridden and completed by more. compression is how it compresses its log.
+func settings(compression string, more map[string]string) map[string]string {
 	s := map[string]string{
 		// Nobody connects but this program: no TCP, and a socket that only its owner may use.
 		"listen_addresses":        "",
@@ -31,7 +31,7 @@ func settings(more map[string]string) map[string]string {
 		"max_wal_size":       "4GB",
 		"checkpoint_timeout": "15min",
 		// …and write less for the full pages that follow each checkpoint.
-		"wal_compression": "on",
+		"wal_compression": compression,
 		// Facts are kept for ever: what was committed survives a power cut. Said here because a changed postgresql.conf
 		// must not take it away.
 		"fsync":              "on",
