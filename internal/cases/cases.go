@@ -119,9 +119,10 @@ func Update(ctx context.Context, tx pgx.Tx, asOf time.Time) (Changes, error) {
 			     WHERE k.status = 'open'
 			)
 			INSERT INTO case_event (case_id, seq, at, kind, actor, outcome, cause, sub_cause, note)
-			SELECT s.case_id, e.seq + 1, $1, 'changed', 'posrecon', s.outcome, s.cause, s.sub_cause, ''
+			SELECT s.case_id,
+			       (SELECT max(seq) + 1 FROM case_event AS e WHERE e.case_id = s.case_id), -- of the few that have changed
+			       $1, 'changed', 'posrecon', s.outcome, s.cause, s.sub_cause, ''
 			  FROM says AS s
-			  JOIN LATERAL (SELECT max(seq) AS seq FROM case_event AS e WHERE e.case_id = s.case_id) AS e ON true
 			  JOIN LATERAL (SELECT l.outcome, l.cause, l.sub_cause
 			                  FROM case_event AS l
 			                 WHERE l.case_id = s.case_id

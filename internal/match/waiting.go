@@ -3,6 +3,7 @@ package match
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -315,8 +316,11 @@ func (d *decision) storeWaiting(ctx context.Context) error {
 	)
 }
 
-// bringResting adds the rows of orders at rest to pos_now, and what several rows of one say together to pos_said: their explanation
-// reads them.
+// explained are the columns of a POS row that explanations read.
+const explained = `order_key, file_id, line, order_id, amount, response_code, response_message, channel_txn_id, callback_time, settle_cycle`
+
+// bringResting adds the rows of orders at rest to pos_now, as far as explanations read them, and what several rows of one say
+// together to pos_said.
 func (d *decision) bringResting(ctx context.Context) error {
 	if d.all || d.distributed { // nothing rests
 		return nil
@@ -343,13 +347,13 @@ func (d *decision) bringResting(ctx context.Context) error {
 		 SELECT m.*
 		   FROM resting AS k
 		   JOIN pos_merged AS m USING (order_key)`,
-		`INSERT INTO pos_now
-		 SELECT r.*
+		`INSERT INTO pos_now (`+explained+`)
+		 SELECT `+explained+`
 		   FROM resting AS k
 		   JOIN pos_row AS r USING (order_key, business_date, file_id, line)`,
 		// Of several rows the one that a verdict names may be of another date.
-		`INSERT INTO pos_now
-		 SELECT r.*
+		`INSERT INTO pos_now (`+explained+`)
+		 SELECT r.`+strings.ReplaceAll(explained, ", ", ", r.")+`
 		   FROM resting AS k
 		   JOIN pos_said AS m USING (order_key)
 		   JOIN pos_row AS r ON (r.order_key, r.file_id, r.line) = (k.order_key, k.file_id, k.line) AND r.business_date <> k.business_date`,
