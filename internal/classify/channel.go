@@ -185,14 +185,39 @@ func minuteTotals(ctx context.Context, tx pgx.Tx, days map[recon.Date]bool) (min
 	if err != nil {
 		return nil, err
 	}
+	// Of every order ever sold on a day with failures, so that nothing may be looked up for each of them: a day's minutes lie side
+	// by side first. A business date lies within a day of its own in UTC, whatever the zone.
+	const before, within = 24 * 60, 3 * 24 * 60
+	type seriesDay struct {
+		series seriesKey
+		begin  int64 // in minutes
+	}
+	byDay := map[seriesDay]*[within]int64{}
 	if _, err := pgx.ForEachRow(rows, []any{&k.acquirer, &k.channel, &business, &orders, &sold}, func() error {
-		begin := business.Unix()
+		d := seriesDay{k, business.Unix() / 60}
+		counts := byDay[d]
+		if counts == nil {
+			counts = new([within]int64)
+			byDay[d] = counts
+		}
 		for _, s := range sold {
-			add(floorMinute(begin+int64(s)), orders)
+			if at := floorMinute(int64(s)) + before; at >= 0 && at < within {
+				counts[at] += orders
+			} else {
+				add(d.begin+at-before, orders)
+			}
 		}
 		return nil
 	}); err != nil {
 		return nil, err
+	}
+	for d, counts := range byDay {
+		k = d.series
+		for at, n := range counts {
+			if n != 0 {
+				add(d.begin+int64(at)-before, n)
+			}
+		}
 	}
 	var minute int64
 	rows, err = tx.Query(ctx, `
