@@ -18,7 +18,7 @@ var agree = `p.type <> 'VOID'
 		          AND s.status = 'SETTLED'
 		          AND s.amount = p.amount
 		          AND s.currency = p.currency
-		          AND abs(p.business_date - s.business_date) <= ` + strconv.Itoa(recurrenceDays) + `
+		          AND abs(p.business_date - s.business_date) <= ` + recurrence + `
 		          AND y.payout_id IS NULL`
 
 // plainGroup are the columns by which plain matches are told together.

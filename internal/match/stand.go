@@ -3,6 +3,7 @@ package match
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -37,6 +38,9 @@ const maxHistory = "4000"
 // recurrenceDays separates two orders that use one key: a key that recurs more than so many days apart is another
 // order (contract §2).
 const recurrenceDays = 180
+
+// recurrence is recurrenceDays in SQL.
+var recurrence = strconv.Itoa(recurrenceDays)
 
 // standSlow finds what stands of keys that have several rows on one side, a void, or rows too far apart to be one
 // order. Everything it needs is in temporary tables of those keys alone; most keys have one row on each side and never

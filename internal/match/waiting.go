@@ -2,7 +2,6 @@ package match
 
 import (
 	"context"
-	"strconv"
 	"strings"
 	"time"
 
@@ -35,13 +34,15 @@ const (
 )
 
 // leftAlone is the condition that verdict v is not decided again before something happens to its order. Over nodes only what waits
-// is: the rows of the rest would have to be brought to one place.
+// is: the rows of the rest would have to be brought to one place. What stayed behind of an archived month is decided each night, since
+// nobody looks whether due dates of such a month have changed.
 func (d *decision) leftAlone() string {
 	if d.distributed {
 		return waits
 	}
 	return `(` + waits + `
-		     OR ` + rests + `)`
+		     OR ` + rests + `)
+		    AND v.` + liveDates
 }
 
 // findArrived finds in arrived the waiting orders that a fresh line makes plain matches of, and ends their verdicts. It adds to
@@ -99,7 +100,7 @@ func (d *decision) findArrived(ctx context.Context) error {
 		    AND s.status = 'SETTLED'
 		    AND s.amount = abs(v.pos_amount)
 		    AND s.currency = v.currency
-		    AND abs(v.business_date - s.business_date) <= `+strconv.Itoa(recurrenceDays)+`
+		    AND abs(v.business_date - s.business_date) <= `+recurrence+`
 		    AND y.payout_id IS NULL`,
 		`DELETE FROM arrived AS a USING dirty AS k WHERE k.order_key = a.order_key`,
 		// Of several rows, whatever they say together, no plain match is made.
@@ -236,17 +237,17 @@ func (d *decision) bringWhatMayFit(ctx context.Context) error {
 		                      FROM pos_now AS p
 		                     WHERE p.order_key = l.order_key
 		                       AND p.type <> 'VOID'
-		                       AND abs(p.business_date - l.business_date) <= `+strconv.Itoa(recurrenceDays)+`)`,
+		                       AND abs(p.business_date - l.business_date) <= `+recurrence+`)`,
 		`ANALYZE loose`,
 		// The amount has to be equal in any case, and the verdict has it.
 		`CREATE TEMP TABLE equal_amount ON COMMIT DROP AS
-		 SELECT v.order_key, v.pos_file_id AS file_id, v.pos_line AS line
+		 SELECT v.order_key, v.business_date, v.pos_file_id AS file_id, v.pos_line AS line
 		   FROM verdict AS v
 		  WHERE `+d.leftAlone()+`
 		    AND (v.acquirer, v.type, abs(v.pos_amount), v.currency) IN (SELECT acquirer, type, amount, currency FROM loose)`,
 		`DELETE FROM equal_amount AS e USING dirty AS k WHERE k.order_key = e.order_key`,
 		`INSERT INTO equal_amount
-		 SELECT order_key, file_id, line
+		 SELECT order_key, business_date, file_id, line
 		   FROM waiting
 		  WHERE (acquirer, type, amount, currency) IN (SELECT acquirer, type, amount, currency FROM loose)`,
 		`ANALYZE equal_amount`,
@@ -257,15 +258,22 @@ func (d *decision) bringWhatMayFit(ctx context.Context) error {
 	if err != nil || keys == 0 {
 		return err
 	}
-	if err := d.with(ctx, d.lookUps(keys, rows),
-		`CREATE TEMP TABLE equal_order ON COMMIT DROP AS
+	const (
+		order = `
 		 SELECT p.order_key, p.acquirer, p.type, p.amount, p.currency, p.order_id,
 		        COALESCE(m.channel_txn_id, p.channel_txn_id) AS channel_txn_id,
 		        COALESCE(m.ref_no, p.ref_no) AS ref_no,
 		        COALESCE(m.trace_no, p.trace_no) AS trace_no
 		   FROM equal_amount AS e
-		   JOIN pos_row AS p ON (p.order_key, p.file_id, p.line) = (e.order_key, e.file_id, e.line)
-		   LEFT JOIN pos_merged AS m ON m.order_key = p.order_key`,
+		   JOIN pos_row AS p ON (p.order_key, p.file_id, p.line) = (e.order_key, e.file_id, e.line)`
+		merged = `
+		   JOIN pos_merged AS m ON m.order_key = p.order_key`
+	)
+	if err := d.with(ctx, d.lookUps(keys, rows),
+		`CREATE TEMP TABLE equal_order ON COMMIT DROP AS`+order+` AND p.business_date = e.business_date
+		   LEFT `+strings.TrimSpace(merged),
+		// Of several rows the one that a verdict names may be of another date.
+		`INSERT INTO equal_order`+order+` AND p.business_date <> e.business_date`+merged,
 		`ANALYZE equal_order`,
 	); err != nil {
 		return err
@@ -326,6 +334,7 @@ func (d *decision) bringResting(ctx context.Context) error {
 		return nil
 	}
 	const resting = rests + `
+		    AND v.` + liveDates + `
 		    AND NOT EXISTS (SELECT FROM dirty AS k WHERE k.order_key = v.order_key)`
 	var keys, rows int64
 	if err := d.tx.QueryRow(ctx, `
@@ -355,8 +364,10 @@ func (d *decision) bringResting(ctx context.Context) error {
 		`INSERT INTO pos_now (`+explained+`)
 		 SELECT r.`+strings.ReplaceAll(explained, ", ", ", r.")+`
 		   FROM resting AS k
-		   JOIN pos_said AS m USING (order_key)
-		   JOIN pos_row AS r ON (r.order_key, r.file_id, r.line) = (k.order_key, k.file_id, k.line) AND r.business_date <> k.business_date`,
+		   JOIN pos_said AS m ON (m.order_key, m.episode) = (k.order_key, 0)
+		   JOIN pos_row AS r
+		     ON (r.order_key, r.file_id, r.line) = (k.order_key, k.file_id, k.line)
+		    AND r.business_date <> k.business_date`,
 		`DROP TABLE resting`,
 		`ANALYZE pos_now`,
 		`ANALYZE pos_said`,

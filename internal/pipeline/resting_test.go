@@ -77,6 +77,25 @@ func TestResting(t *testing.T) {
 	}
 }
 
+// An order at rest that two rows of two dates tell of is explained once, though another order has its id.
+func TestRestingOfTwoDates(t *testing.T) {
+	t.Parallel()
+	c := newClerk(t)
+	c.write("pos-1.csv", posHead+
+		"A,lakala,M1,wechat,10.00,SUCCESS,2026-03-09T12:00:00+08:00\n"+
+		"A,lakala,M1,wechat,10.00,SUCCESS,2026-03-10T12:00:00+08:00\n"+
+		"A,lakala,M1,wechat,20.00,SUCCESS,2026-11-09T12:00:00+08:00\n",
+		"settlement-1.csv", "# acquirer: lakala\norder_id,merchant_id,amount,settle_date,status,txn_time\n"+
+			"A,M1,20.00,2026-11-10,SETTLED,2026-11-09T12:00:00+08:00\n")
+	c.night("2026-11-10 12:00")
+	want := c.explanations()
+	c.night("2026-11-11 12:00")
+	c.holds("2026-11-11 12:00", "a day later")
+	if got := c.explanations(); got != want {
+		t.Errorf("explained as\n%s\nand then as\n%s", want, got)
+	}
+}
+
 // explanations are all of them, with what they rest on.
 func (c *clerk) explanations() string {
 	return strings.Join(c.b.dump(c.t, `

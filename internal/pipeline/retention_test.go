@@ -341,3 +341,23 @@ func TestRetentionMigratedAway(t *testing.T) {
 		t.Errorf("the export (-before +after):\n%s", diff)
 	}
 }
+
+// An open order that stays behind of an archived month follows a settlement cycle that has changed, though nothing else of its
+// acquirer is there to tell of it.
+func TestWhatStaysBehindFollowsTheCycle(t *testing.T) {
+	t.Parallel()
+	c := newClerk(t)
+	c.write("pos-1.csv", posHead+
+		"A,lakala,M1,wechat,10.00,SUCCESS,2026-03-09T12:00:00+08:00\n"+
+		"B,lakala,M1,wechat,20.00,SUCCESS,2026-03-09T12:00:00+08:00\n",
+		"settlement-1.csv", lineHead+"B,M1,20.00,0.04,2026-03-10,SETTLED\n")
+	c.night("2026-03-10 12:00")
+	if _, err := retention.Archive(t.Context(), c.b.pool, retention.Options{Before: recon.NewDate(2026, 11, 1), EvenOpen: true}); err != nil {
+		t.Fatal(err)
+	}
+	moved := recon.DefaultAcquirer("lakala")
+	moved.Cycle.Days = 3
+	c.job.Config.Acquirers["lakala"] = moved
+	c.night("2026-03-17 12:00")
+	c.holds("2026-03-17 12:00", "after the cycle changed")
+}
