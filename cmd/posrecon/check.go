@@ -21,7 +21,8 @@ func newCheck(a *app) *cobra.Command {
 		Long: `Derives all verdicts and explanations again from the stored facts and compares them with what is stored, and checks
 what every run must hold: rows and register, keys, money, claims, explanations, cases. It changes nothing.
 Notes tell of what is no violation but worth knowing: held files, rejected lines, voids without a sale, payouts that do
-not tie. Exit status 1 if an invariant is broken.`,
+not tie. Exit status 1 if an invariant is broken. Verdicts of a range of business dates are written anew, from the facts,
+by 'posrecon reconcile --from DATE --to DATE'.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := a.open(cmd.Context()); err != nil {
