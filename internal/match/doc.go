@@ -20,9 +20,9 @@
 //	apart         those of them that the fresh rows alone do not decide
 //	bad_payout    payouts whose money is not there
 //	payout_now    the newest version of every payout, at the end of its chain of re-issues; kept in payout_state
-//	pos_now, line_now  all rows of the dirty keys, and in the end those that orders at rest are named by
+//	pos_now, line_now  all rows of the dirty keys; at the end pos_now has also the rows that orders at rest are explained by
 //	slow_key      keys with several rows: what stands must be found out
-//	pos_said, line_said  what several rows of a dirty key say together
+//	pos_said, line_said  what several rows of such a key say together
 //	wo, wl        the standing order and the standing settlement lines of every dirty key
 //	due           due date of every acquirer × business date × settle cycle
 //	candidate     pairs that a pass beyond the key found

@@ -266,14 +266,14 @@ func (d *decision) bringWhatMayFit(ctx context.Context) error {
 		        COALESCE(m.trace_no, p.trace_no) AS trace_no
 		   FROM equal_amount AS e
 		   JOIN pos_row AS p ON (p.order_key, p.file_id, p.line) = (e.order_key, e.file_id, e.line)`
-		merged = `
-		   JOIN pos_merged AS m ON m.order_key = p.order_key`
+		merged = `JOIN pos_merged AS m ON m.order_key = p.order_key`
 	)
 	if err := d.with(ctx, d.lookUps(keys, rows),
 		`CREATE TEMP TABLE equal_order ON COMMIT DROP AS`+order+` AND p.business_date = e.business_date
-		   LEFT `+strings.TrimSpace(merged),
+		   LEFT `+merged,
 		// Of several rows the one that a verdict names may be of another date.
-		`INSERT INTO equal_order`+order+` AND p.business_date <> e.business_date`+merged,
+		`INSERT INTO equal_order`+order+` AND p.business_date <> e.business_date
+		   `+merged,
 		`ANALYZE equal_order`,
 	); err != nil {
 		return err

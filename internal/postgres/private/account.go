@@ -185,7 +185,7 @@ func (r runner) probe(ctx context.Context) error {
 }
 
 // compression returns how the server of a cluster can compress the full pages that it logs after a checkpoint: lz4 where it was
-// built with that (PostgreSQL 15 and newer, most packages), which takes a fifth of the time of its own method for nearly the same.
+// built with that (PostgreSQL 15 and newer, most packages), which takes far less processor time than its own method.
 func (r runner) compression(ctx context.Context, c *cluster) string {
 	const name, best = "wal_compression", "lz4"
 	if _, err := r.run(ctx, "postgres", "-D", c.dir, "-C", name, "-c", name+"="+best); err != nil {
