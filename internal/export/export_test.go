@@ -8,7 +8,7 @@ import (
 )
 
 // Ways are all ways to the rows, for tests.
-var Ways = map[string]int{"lookUp": lookUp, "readAll": readAll, "readAllFor": readAllFor}
+var Ways = map[string]int{"lookUp": lookUp, "unbound": unbound, "readAll": readAll, "readAllFor": readAllFor}
 
 // WriteBy writes a selection as CSV whose rows are got by one way.
 func WriteBy(ctx context.Context, tx pgx.Tx, w io.Writer, sel Selection, view View, way int) (int64, error) {

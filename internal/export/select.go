@@ -120,10 +120,11 @@ const verdictsSQL = `
 	 WHERE NOT v.plain
 	   AND `
 
-// The rows that a verdict names.
+// The rows that a verdict names. Where it names no line there is no key to look up.
 const (
-	namedOrder  = `(p.order_key, p.file_id, p.line) = (v.order_key, v.pos_file_id, v.pos_line)`
-	namedLine   = `(s.order_key, s.file_id, s.line) = (COALESCE(v.settle_key, v.order_key), v.settle_file_id, v.settle_line)`
+	namedOrder = `(p.order_key, p.file_id, p.line) = (v.order_key, v.pos_file_id, v.pos_line)`
+	namedLine  = `(s.order_key, s.file_id, s.line)
+	     = (CASE WHEN v.settle_file_id IS NOT NULL THEN COALESCE(v.settle_key, v.order_key) END, v.settle_file_id, v.settle_line)`
 	whatTheySay = `v.settle_file_id IS NOT NULL
 	   AND (sm.order_key, sm.episode) = (COALESCE(v.settle_key, v.order_key), COALESCE(v.settle_episode, v.episode))`
 )
@@ -197,7 +198,8 @@ type statement struct {
 
 // The ways to the rows. Which one is taken changes how long it takes, never what comes or in which order.
 const (
-	lookUp     = iota // few rows: the planner's own way, from the verdicts to the rows that they name
+	lookUp     = iota // few rows: each verdict looks up what it names, and plain matches are found as the planner will
+	unbound           // many verdicts, few plain matches: all as the planner will
 	readAll           // most rows: both sides are read whole and hashed, and few verdicts look up what they name
 	readAllFor        // most rows, and many verdicts
 )
@@ -220,7 +222,7 @@ func rowsSQL(sel Selection, way int, known merchants, distributed bool) statemen
 	st := statement{args: args}
 	order, place := `0::bigint`, ``
 	by := " ORDER BY 4, 8, 9, 5, 15, 6, 2, 3"
-	if way != lookUp {
+	if way == readAll || way == readAllFor {
 		st.settings = wholeSides
 		st.args = append(st.args, known.acquirer, known.id)
 		order = `(v.business_date - DATE '2000-01-01') * 4294967296 + m.place`
@@ -244,8 +246,9 @@ func rowsSQL(sel Selection, way int, known merchants, distributed bool) statemen
 		line, says = ownLine, whatOwnSays
 	}
 	words = append(words, "{sm}", says)
-	if way == readAll && !distributed {
-		// Not to be hashed, whatever holds for the rest of the statement: OFFSET 0 keeps it a look-up for each verdict.
+	if (way == lookUp || way == readAll) && !distributed {
+		// Not to be hashed, whatever the planner thinks of it or holds for the rest of the statement: OFFSET 0 keeps it a look-up for
+		// each verdict.
 		words = append(words,
 			"{pos_row}", `LATERAL (SELECT * FROM pos_row AS p WHERE `+namedOrder+` OFFSET 0) AS p`, "{p}", "true",
 			"{settlement_row}", `LATERAL (SELECT * FROM settlement_row AS s WHERE `+namedLine+` OFFSET 0) AS s`, "{s}", "true")
@@ -265,9 +268,6 @@ func rowsSQL(sel Selection, way int, known merchants, distributed bool) statemen
 
 // wayTo chooses the way to the rows of a selection: looking a row up costs about what reading twenty does.
 func wayTo(ctx context.Context, tx pgx.Tx, sel Selection) (int, error) {
-	if !sel.wantsPlain() {
-		return lookUp, nil
-	}
 	var verdicts, plain, facts int64
 	where, args := Selection{From: sel.From, To: sel.To}.where()
 	if err := tx.QueryRow(ctx, `
@@ -279,13 +279,16 @@ func wayTo(ctx context.Context, tx pgx.Tx, sel Selection) (int, error) {
 		           AND kind IN ('pos_log', 'settlement'))`, args...).Scan(&verdicts, &plain, &facts); err != nil {
 		return lookUp, err
 	}
+	few, most := verdicts*20 < facts, sel.wantsPlain() && plain*20 >= facts
 	switch {
-	case plain*20 < facts:
-		return lookUp, nil
-	case verdicts*20 < facts:
+	case most && few:
 		return readAll, nil
-	default:
+	case most:
 		return readAllFor, nil
+	case few:
+		return lookUp, nil
+	default:
+		return unbound, nil
 	}
 }
 
@@ -348,7 +351,7 @@ func eachBy(ctx context.Context, tx pgx.Tx, sel Selection, way int, do func(*row
 		return fmt.Errorf("select rows to export: %w", err)
 	}
 	var known merchants
-	if way != lookUp {
+	if way == readAll || way == readAllFor {
 		if known, err = knownMerchants(ctx, tx, sel); err != nil {
 			return fmt.Errorf("select rows to export: %w", err)
 		}

@@ -13,8 +13,8 @@ import (
 	"github.com/posrecon/posrecon/internal/recon"
 )
 
-// listedKeys bounds how many keys are handed over as a list: two megabytes.
-const listedKeys = 100_000
+// listedKeys bounds how many keys are handed over as a list: ten megabytes.
+const listedKeys = 500_000
 
 // bringTogether reads all rows of the keys to decide: by the index, unless they are so many that reading everything costs less.
 func (d *decision) bringTogether(ctx context.Context) error {

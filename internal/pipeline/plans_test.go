@@ -127,3 +127,41 @@ func TestPlans(t *testing.T) {
 		}
 	}
 }
+
+// What the planner takes for a hundred million rows is joined and told together by hashing as well: it neither looks one side up for
+// each row of the other nor sorts them by all that they are told by, whatever it takes their join for.
+func TestPlansOfALargeNight(t *testing.T) {
+	t.Parallel()
+	p := &plans{}
+	b := &bench{p.open(t, testdb.New(t)), shanghai(t)}
+	job := b.job(&world{acquirers: recon.Acquirers{}})
+	inbox := t.TempDir()
+	nightOfMonths(t, inbox, "N", recon.NewDate(2026, 11, 9), 1, 2_000)
+	if _, err := job.Ingest(t.Context(), pipeline.Options{Inbox: []string{inbox}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.pool.Exec(t.Context(), `
+		UPDATE pg_class
+		   SET reltuples = 100000000
+		 WHERE relname IN ('pos_row_2026_11', 'settlement_row_2026_11')`); err != nil {
+		t.Fatal(err)
+	}
+	p.take()
+	if _, err := job.Run(t.Context(), pipeline.Options{Kind: "reconcile", Out: t.TempDir(), AsOf: time.Date(2026, 11, 10, 12, 0, 0, 0, b.zone)}); err != nil {
+		t.Fatal(err)
+	}
+	joins := 0
+	for _, plan := range p.take() {
+		if !strings.Contains(plan, "CREATE TEMP TABLE plain_now") && !strings.Contains(plan, "CREATE TEMP TABLE without_order") {
+			continue
+		}
+		joins++
+		steps := plan[strings.Index(plan, "(cost="):]
+		if !strings.Contains(steps, "Hash Cond: (") || strings.Contains(steps, "Nested Loop") || strings.Contains(steps, "Sort") {
+			t.Errorf("the fresh rows are joined so:\n%s", plan)
+		}
+	}
+	if joins != 2 {
+		t.Errorf("%d plans of the join of fresh rows were told", joins)
+	}
+}

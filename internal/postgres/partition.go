@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -180,7 +181,7 @@ func Indexed(ctx context.Context, pool *pgxpool.Pool) (map[string]bool, error) {
 }
 
 // AnalyzePartitions refreshes the planner's statistics of partitions after a load: a decision follows at once, and autovacuum
-// would come too late.
+// would come too late. Of a fact table as a whole it sees to it that the planner knows one thing, see analyzeKeys.
 func AnalyzePartitions(ctx context.Context, pool *pgxpool.Pool, partitions []string) error {
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		// Which files and dates a partition holds shows in a few thousand rows as well as in thirty thousand.
@@ -197,7 +198,47 @@ func AnalyzePartitions(ctx context.Context, pool *pgxpool.Pool, partitions []str
 	if err != nil {
 		return fmt.Errorf("analyze the partitions: %w", err)
 	}
+	if len(partitions) == 0 {
+		return nil
+	}
+	if distributed, err := Distributed(ctx, pool); err != nil || distributed { // the parts of a shard are small
+		return err
+	}
+	for _, table := range slices.Sorted(maps.Keys(indexes)) {
+		if err := analyzeKeys(ctx, pool, table); err != nil {
+			return fmt.Errorf("analyze the keys of %s: %w", table, err)
+		}
+	}
 	return nil
+}
+
+// analyzeKeys tells the planner, once, that nearly every row of a partitioned table has a key of its own. Autovacuum never looks at
+// such a table as a whole; without that the planner takes a join of two by their keys for a two hundredth of all pairs of rows, and
+// where that is ten million times ten million no plan costs more than another: it sorts both, or looks up one by one. Three hundred rows
+// show it; what showed otherwise, since the first load was of few orders with many rows, is looked at again after the next.
+func analyzeKeys(ctx context.Context, pool *pgxpool.Pool, table string) error {
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	var known bool
+	if err := conn.QueryRow(ctx, `
+		SELECT EXISTS (SELECT FROM pg_stats
+		                WHERE schemaname = current_schema()
+		                  AND tablename = $1
+		                  AND attname = 'order_key'
+		                  AND inherited
+		                  AND n_distinct < 0)`, table).Scan(&known); err != nil || known {
+		return err
+	}
+	// Not within a transaction: there it would hold its locks on all partitions at once, in an order of its own.
+	if _, err := conn.Exec(ctx, `SET default_statistics_target = 1`); err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, `ANALYZE `+table+` (order_key)`)
+	_, rerr := conn.Exec(ctx, `RESET default_statistics_target`)
+	return errors.Join(err, rerr)
 }
 
 // IndexPartitions makes the indexes that partitions of the fact tables lack.
