@@ -204,8 +204,8 @@ const (
 	readAllFor        // most rows, and many verdicts
 )
 
-// wholeSides keep the planner from loops and merges over sides of millions of rows: it has no statistics of a partitioned
-// table as a whole and takes them for short.
+// wholeSides keep the planner from loops and merges over sides of millions of rows: it knows little of a partitioned table as a
+// whole and takes them for short.
 var wholeSides = []string{"enable_nestloop", "enable_mergejoin"}
 
 // merchants are known merchants in the order of an export, by acquirer and number.

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// Settings that make a plan what it is known to have to be: the planner has no statistics of a partitioned table as a whole,
-// takes what it joins for billions of rows or for a few, and chooses a loop or a sort that takes ten times as long.
+// Settings that make a plan what it is known to have to be: of a partitioned table as a whole the planner knows only that keys are of
+// one row (postgres.AnalyzePartitions sees to that). What is taken of it by file and date it may take for few rows, and it then
+// chooses a loop or a sort that takes ten times as long.
 var (
 	// Both sides are read once and hashed, by one worker beside the leader: counting, which is the leader's alone, takes it as
 	// long as the join takes the two.

@@ -232,13 +232,21 @@ func analyzeKeys(ctx context.Context, pool *pgxpool.Pool, table string) error {
 		                  AND n_distinct < 0)`, table).Scan(&known); err != nil || known {
 		return err
 	}
-	// Not within a transaction: there it would hold its locks on all partitions at once, in an order of its own.
-	if _, err := conn.Exec(ctx, `SET default_statistics_target = 1`); err != nil {
-		return err
+	// Not within a transaction: there it would hold its locks on all partitions at once, in an order of its own. That nobody attaches
+	// one meanwhile, or moves one into the archive, is for the session to see to.
+	for _, sql := range []string{
+		fmt.Sprintf(`SELECT pg_advisory_lock(%d)`, partitionLock),
+		`SET default_statistics_target = 1`,
+		`ANALYZE ` + table + ` (order_key)`,
+		`RESET default_statistics_target`,
+		fmt.Sprintf(`SELECT pg_advisory_unlock(%d)`, partitionLock),
+	} {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			// With its session goes what it has set and holds.
+			return errors.Join(err, conn.Hijack().Close(context.WithoutCancel(ctx)))
+		}
 	}
-	_, err = conn.Exec(ctx, `ANALYZE `+table+` (order_key)`)
-	_, rerr := conn.Exec(ctx, `RESET default_statistics_target`)
-	return errors.Join(err, rerr)
+	return nil
 }
 
 // IndexPartitions makes the indexes that partitions of the fact tables lack.
