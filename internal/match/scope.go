@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/posrecon/posrecon/internal/recon"
 )
 
 // chooseScope begins dirty, the keys to decide, and finds the fresh files.
@@ -73,23 +75,43 @@ func (d *decision) chooseScope(ctx context.Context, scope Scope) error {
 		  WHERE (v.outcome <> 'matched'
 		         OR v.settle_key <> v.order_key
 		         OR v.pos_amount IS DISTINCT FROM v.settled_amount) -- by a tolerance, which may be another now
-		    AND NOT (`+d.leftAlone()+`)`,
+		    AND NOT (`+leftAlone+`)`,
 	); err != nil {
 		return err
 	}
 	if scope.From.IsZero() {
 		return nil
 	}
-	// What fresh files hold of the range is decided anyway.
-	_, err = d.tx.Exec(ctx, `
+	return d.chooseRange(ctx, scope)
+}
+
+// chooseRange adds to dirty what there is of the business dates asked for: but for what fresh files hold, which is decided anyway. Which
+// files have rows of these dates the register knows, so that a month is not read for one day.
+func (d *decision) chooseRange(ctx context.Context, scope Scope) error {
+	rows, err := d.tx.Query(ctx, `
+		SELECT file_id
+		  FROM file
+		 WHERE state = 'loaded'
+		   AND kind IN ('pos_log', 'settlement')
+		   AND first_date <= $2
+		   AND last_date >= $1
+		   AND file_id <> ALL ($3)
+		 ORDER BY file_id`, scope.From.UTC(), scope.To.UTC(), append(append([]int32{}, d.fresh.pos...), d.fresh.lines...))
+	if err != nil {
+		return err
+	}
+	files, err := pgx.CollectRows(rows, pgx.RowTo[int32])
+	if err != nil {
+		return err
+	}
+	of := where("r", files, [2]recon.Date{scope.From, scope.To})
+	return d.run(ctx, `
 		INSERT INTO dirty
-		SELECT order_key FROM verdict WHERE business_date BETWEEN $1 AND $2
+		SELECT order_key FROM verdict WHERE business_date BETWEEN '`+scope.From.String()+`' AND '`+scope.To.String()+`'
 		 UNION ALL
-		SELECT order_key FROM pos_row WHERE business_date BETWEEN $1 AND $2 AND file_id <> ALL ($3)
+		SELECT order_key FROM pos_row AS r WHERE `+of+`
 		 UNION ALL
-		SELECT order_key FROM settlement_row WHERE business_date BETWEEN $1 AND $2 AND file_id <> ALL ($4)`,
-		scope.From.UTC(), scope.To.UTC(), append([]int32{}, d.fresh.pos...), append([]int32{}, d.fresh.lines...))
-	return err
+		SELECT order_key FROM settlement_row AS r WHERE `+of)
 }
 
 // payoutColumns are the columns of payout_state.

@@ -33,17 +33,11 @@ const (
 		    AND v.due_date IS NOT NULL`
 )
 
-// leftAlone is the condition that verdict v is not decided again before something happens to its order. Over nodes only what waits
-// is: the rows of the rest would have to be brought to one place. What stayed behind of an archived month is decided each night, since
-// nobody looks whether due dates of such a month have changed.
-func (d *decision) leftAlone() string {
-	if d.distributed {
-		return waits
-	}
-	return `(` + waits + `
+// leftAlone is the condition that verdict v is not decided again before something happens to its order. What stayed behind of an
+// archived month is decided each night, since nobody looks whether due dates of such a month have changed.
+const leftAlone = `(` + waits + `
 		     OR ` + rests + `)
 		    AND v.` + liveDates
-}
 
 // findArrived finds in arrived the waiting orders that a fresh line makes plain matches of, and ends their verdicts. It adds to
 // dirty the keys of all other lines without a fresh order, and the waiting orders that are due now.
@@ -125,7 +119,7 @@ func (d *decision) endWaiting(ctx context.Context) error {
 	rows, err := d.tx.Query(ctx, `
 		SELECT DISTINCT acquirer, due_date, outcome
 		  FROM verdict AS v
-		 WHERE `+d.leftAlone())
+		 WHERE `+leftAlone)
 	if err != nil {
 		return err
 	}
@@ -149,7 +143,7 @@ func (d *decision) endWaiting(ctx context.Context) error {
 		  FROM verdict AS v
 		  JOIN unnest($1::text[], $2::date[], $3::text[]) AS u (acquirer, due_date, outcome)
 		    ON (u.acquirer, u.due_date, u.outcome) = (v.acquirer, v.due_date, v.outcome)
-		 WHERE `+d.leftAlone(), acquirers, dates, outcomes)
+		 WHERE `+leftAlone, acquirers, dates, outcomes)
 	return err
 }
 
@@ -243,7 +237,7 @@ func (d *decision) bringWhatMayFit(ctx context.Context) error {
 		`CREATE TEMP TABLE equal_amount ON COMMIT DROP AS
 		 SELECT v.order_key, v.business_date, v.pos_file_id AS file_id, v.pos_line AS line
 		   FROM verdict AS v
-		  WHERE `+d.leftAlone()+`
+		  WHERE `+leftAlone+`
 		    AND (v.acquirer, v.type, abs(v.pos_amount), v.currency) IN (SELECT acquirer, type, amount, currency FROM loose)`,
 		`DELETE FROM equal_amount AS e USING dirty AS k WHERE k.order_key = e.order_key`,
 		`INSERT INTO equal_amount
@@ -330,12 +324,9 @@ const explained = `order_key, file_id, line, order_id, amount, response_code, re
 // bringResting adds the rows of orders at rest to pos_now, as far as explanations read them, and what several rows of one say
 // together to pos_said.
 func (d *decision) bringResting(ctx context.Context) error {
-	if d.all || d.distributed { // nothing rests
+	if d.all { // nothing rests
 		return nil
 	}
-	const resting = rests + `
-		    AND v.` + liveDates + `
-		    AND NOT EXISTS (SELECT FROM dirty AS k WHERE k.order_key = v.order_key)`
 	var keys, rows int64
 	if err := d.tx.QueryRow(ctx, `
 		SELECT (SELECT count(*) FROM verdict AS v WHERE `+rests+`),
@@ -349,8 +340,10 @@ func (d *decision) bringResting(ctx context.Context) error {
 		`CREATE TEMP TABLE resting ON COMMIT DROP AS
 		 SELECT v.order_key, v.business_date, v.pos_file_id AS file_id, v.pos_line AS line
 		   FROM verdict AS v
-		  WHERE `+resting+`
+		  WHERE `+rests+`
+		    AND v.`+liveDates+`
 		  ORDER BY v.order_key`,
+		`DELETE FROM resting AS r USING dirty AS k WHERE k.order_key = r.order_key`,
 		`ANALYZE resting`,
 		`INSERT INTO pos_said
 		 SELECT m.*
