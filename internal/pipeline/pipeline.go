@@ -337,6 +337,10 @@ func (j *Job) decide(ctx context.Context, tx pgx.Tx, scope match.Scope, asOf tim
 	if err := retention.Thaw(ctx, tx); err != nil {
 		return err
 	}
+	var err error
+	if scope.All, err = j.isAnother(ctx, tx); err != nil {
+		return err
+	}
 	rules := match.Rules{AsOf: asOf, Zone: j.Config.Zone, Calendar: j.Calendar, Acquirers: j.Config.Acquirers, Joined: joined}
 	result, err := match.Decide(ctx, tx, scope, rules)
 	if err != nil {
@@ -371,6 +375,16 @@ func (j *Job) decide(ctx context.Context, tx pgx.Tx, scope match.Scope, asOf tim
 	report.MissingYears = append([]int{}, result.MissingYears...)
 	slices.Sort(report.MissingYears)
 	return nil
+}
+
+// isAnother reports whether another version of the program made the last run. Its verdicts may say what this one would not, and most
+// would never be looked at again, so that everything is decided once more.
+func (j *Job) isAnother(ctx context.Context, tx pgx.Tx) (is bool, err error) {
+	err = tx.QueryRow(ctx, `SELECT COALESCE((SELECT program <> $1 FROM run ORDER BY run_id DESC LIMIT 1), false)`, j.Program).Scan(&is)
+	if err != nil {
+		return false, fmt.Errorf("ask which program made the last run: %w", err)
+	}
+	return is, nil
 }
 
 // record marks what the run has looked at and writes its row: with it the run is complete.

@@ -147,3 +147,44 @@ func TestRestingIsLeftAlone(t *testing.T) {
 		t.Errorf("%d decided of a range of two", report.Decided)
 	}
 }
+
+// What is left alone was decided by a version of the program: the next one decides it once more, and then leaves it alone too.
+func TestAnotherVersion(t *testing.T) {
+	t.Parallel()
+	c := newClerk(t)
+	c.write("pos.csv", `order_id,acquirer,merchant_id,channel,amount,status,txn_time
+A,lakala,M1,wechat,10.00,SUCCESS,2026-11-09T12:00:00+08:00
+B,lakala,M1,wechat,20.00,SUCCESS,2026-11-09T12:00:00+08:00
+`, "lines.csv", `# acquirer: lakala
+order_id,merchant_id,amount,fee,settle_date,status
+B,M1,20.00,0.04,2026-11-10,SETTLED
+`)
+	for i, night := range []struct {
+		asOf, program, why string
+		decided            int64
+		amount             string
+	}{
+		{"2026-11-11 12:00", "posrecon 1", "both orders are new", 2, "10.00"},
+		{"2026-11-12 12:00", "posrecon 1", "nothing has happened to them", 0, "11.00"},
+		{"2026-11-13 12:00", "posrecon 2", "another version looks at all", 2, "10.00"},
+		{"2026-11-14 12:00", "posrecon 2", "it has", 0, "10.00"},
+	} {
+		c.job.Program = night.program
+		if got := c.night(night.asOf).Decided; got != night.decided {
+			t.Errorf("%s: %d decided, want %d: %s", night.asOf, got, night.decided, night.why)
+		}
+		var amount string
+		if err := c.b.pool.QueryRow(t.Context(), `SELECT pos_amount::text FROM verdict`).Scan(&amount); err != nil {
+			t.Fatal(err)
+		}
+		if amount != night.amount {
+			t.Errorf("%s: an order of 10.00 is one of %s, want %s: %s", night.asOf, amount, night.amount, night.why)
+		}
+		if i == 0 { // as a version that errs would have it
+			if _, err := c.b.pool.Exec(t.Context(), `UPDATE verdict SET pos_amount = 11`); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	c.holds("2026-11-14 12:00", "after another version")
+}
