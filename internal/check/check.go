@@ -393,7 +393,7 @@ func Run(ctx context.Context, tx pgx.Tx, rules match.Rules) (Report, error) {
 	if err != nil {
 		return Report{}, fmt.Errorf("read the weights of the last run: %w", err)
 	}
-	if err := classify.Explain(ctx, tx, classify.Rules{AsOf: rules.AsOf, Zone: rules.Zone, Acquirers: rules.Acquirers, Weights: weights}); err != nil {
+	if err := classify.Explain(ctx, tx, classify.Rules{AsOf: rules.AsOf, Zone: rules.Zone, Acquirers: rules.Acquirers, Weights: weights, Anew: true}); err != nil {
 		return Report{}, fmt.Errorf("derive explanations again: %w", err)
 	}
 	distributed, err := postgres.Distributed(ctx, tx)

@@ -352,10 +352,10 @@ func (n *inference) featureText() string {
 	return strings.Join(list, " ")
 }
 
-// rateText is what cohorts made of the rates, family:sub_cause=rate, after the habits of the log.
+// rateText is what cohorts made of the rates, family:sub_cause=rate, after the habits of the log where a feature is weighed by them.
 func (n *inference) rateText() string {
 	var list []string
-	if n.habit != nil {
+	if n.habit != nil && slices.ContainsFunc(n.features, ofHabit) {
 		list = append(list, "habit:silent="+number(n.habit.silent), "habit:lacks="+number(n.habit.lacks))
 	}
 	for _, x := range n.shifts {

@@ -2,6 +2,8 @@ package classify
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +24,7 @@ type Rules struct {
 	Zone      *time.Location
 	Acquirers recon.Acquirers
 	Weights   *Weights // nil for those that ship
+	Anew      bool     // every explanation is written, whatever the stored ones say
 }
 
 func (r *Rules) weights() *Weights {
@@ -67,6 +70,9 @@ func Explain(ctx context.Context, tx pgx.Tx, rules Rules) error {
 	if _, err := tx.Exec(ctx, `SET LOCAL citus.local_table_join_policy = 'prefer-distributed'`); err != nil {
 		return err
 	}
+	if err := dropExplanations(ctx, tx, rules.Anew); err != nil {
+		return fmt.Errorf("drop what explains nothing any more: %w", err)
+	}
 	if err := gatherSubjects(ctx, tx); err != nil {
 		return fmt.Errorf("read what is flagged: %w", err)
 	}
@@ -75,9 +81,6 @@ func Explain(ctx context.Context, tx pgx.Tx, rules Rules) error {
 	}
 	if err := e.readNames(ctx, tx); err != nil {
 		return fmt.Errorf("read candidates: %w", err)
-	}
-	if _, err := tx.Exec(ctx, `DELETE FROM explanation`); err != nil {
-		return err
 	}
 	if err := e.storeExplanations(ctx, tx); err != nil {
 		return fmt.Errorf("store explanations: %w", err)
@@ -213,6 +216,20 @@ func (e *explainer) begin(s *subject, n *inference) {
 	}
 }
 
+// dropExplanations takes away the explanations of verdicts that ask for none any more, or all.
+func dropExplanations(ctx context.Context, tx pgx.Tx, all bool) error {
+	sql := `DELETE FROM explanation`
+	if !all {
+		sql += ` AS x
+		 WHERE NOT EXISTS (SELECT
+		                     FROM verdict AS v
+		                    WHERE (v.order_key, v.episode) = (x.order_key, x.episode)
+		                      AND (` + asksForOne + `))`
+	}
+	_, err := tx.Exec(ctx, sql)
+	return err
+}
+
 // gatherSubjects puts the subjects into a temporary table, for they are read twice and their joins cost more than they do.
 func gatherSubjects(ctx context.Context, tx pgx.Tx) error {
 	names := make([]string, len((&subject{}).scan()))
@@ -286,10 +303,12 @@ func readSubjects(ctx context.Context, tx pgx.Tx, do func([]subject)) error {
 	return errors.Join(err, rows.Err())
 }
 
-// storeExplanations explains every subject and writes what is found. While one batch is written the next is explained.
+// storeExplanations explains every subject and writes what is found, where it is not what is stored. While one batch is written the
+// next is explained.
 func (e *explainer) storeExplanations(ctx context.Context, tx pgx.Tx) error {
 	type explained struct {
 		rows [][]any
+		old  map[int16][][16]byte // keys by episode, of what the rows replace
 		err  error
 	}
 	var pending chan explained
@@ -302,9 +321,17 @@ func (e *explainer) storeExplanations(ctx context.Context, tx pgx.Tx) error {
 		if done.err != nil {
 			return done.err
 		}
+		for episode, keys := range done.old {
+			if _, err := tx.Exec(ctx, `DELETE FROM explanation WHERE episode = $1 AND order_key = ANY ($2)`, episode, keys); err != nil {
+				return err
+			}
+		}
+		if len(done.rows) == 0 {
+			return nil
+		}
 		_, err := tx.CopyFrom(ctx, pgx.Identifier{"explanation"},
 			[]string{"order_key", "episode", "cause", "sub_cause", "confidence", "certainty", "incident_id", "evidence",
-				"counter_evidence", "action", "needs_follow_up", "runner_up", "features", "rates", "weights"},
+				"counter_evidence", "action", "needs_follow_up", "runner_up", "features", "rates", "weights", "digest"},
 			pgx.CopyFromRows(done.rows))
 		return err
 	}
@@ -316,14 +343,22 @@ func (e *explainer) storeExplanations(ctx context.Context, tx pgx.Tx) error {
 		go func(mine chan struct{}) {
 			defer close(mine)
 			<-before // one batch after the other: incidents are named by their first order
-			var out explained
+			out := explained{old: map[int16][][16]byte{}}
 			for i := range batch {
-				row, err := e.values(&batch[i])
+				s := &batch[i]
+				row, err := e.values(s)
 				if err != nil {
 					out.err = err
 					break
 				}
-				out.rows = append(out.rows, row)
+				digest := digestOf(row)
+				if s.Explained && s.Digest != nil && *s.Digest == digest {
+					continue
+				}
+				if s.Explained {
+					out.old[s.Episode] = append(out.old[s.Episode], s.Key)
+				}
+				out.rows = append(out.rows, append(row, digest))
 			}
 			next <- out
 		}(last)
@@ -336,6 +371,15 @@ func (e *explainer) storeExplanations(ctx context.Context, tx pgx.Tx) error {
 	}
 	<-last
 	return err
+}
+
+// digestOf returns eight bytes of a hash over the values of a row.
+func digestOf(row []any) int64 {
+	h := sha256.New()
+	for _, value := range row {
+		fmt.Fprintf(h, "%v\x00", value)
+	}
+	return int64(binary.BigEndian.Uint64(h.Sum(nil)))
 }
 
 // explainer explains one subject after the other.

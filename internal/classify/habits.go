@@ -2,6 +2,7 @@ package classify
 
 import (
 	"context"
+	"math"
 
 	"github.com/jackc/pgx/v5"
 
@@ -20,6 +21,23 @@ const habitOrders = 100
 
 // readHabits reads the habits of the logs of the last business dates, by acquirer.
 func readHabits(ctx context.Context, tx pgx.Tx, asOf recon.Date, w *Weights) (map[string]habit, error) {
+	first, last := asOf.AddDays(-habitDays).UTC(), asOf.AddDays(-1).UTC()
+	// The files that have rows of these dates are known, so that their month is not read for two days.
+	found, err := tx.Query(ctx, `
+		SELECT file_id
+		  FROM file
+		 WHERE kind = 'pos_log'
+		   AND state = 'loaded'
+		   AND first_date <= $2
+		   AND last_date >= $1
+		 ORDER BY file_id`, first, last)
+	if err != nil {
+		return nil, err
+	}
+	files, err := pgx.CollectRows(found, pgx.RowTo[int32])
+	if err != nil {
+		return nil, err
+	}
 	rows, err := tx.Query(ctx, `
 		SELECT p.acquirer,
 		       count(*) FILTER (WHERE f.has_callbacks),
@@ -28,29 +46,49 @@ func readHabits(ctx context.Context, tx pgx.Tx, asOf recon.Date, w *Weights) (ma
 		       count(p.channel_txn_id)
 		  FROM pos_row AS p
 		  JOIN file AS f USING (file_id)
-		 WHERE p.business_date BETWEEN $1 AND $2
+		 WHERE p.file_id = ANY ($3)
+		   AND p.business_date BETWEEN $1 AND $2
 		   AND p.status = 'SUCCESS'
 		   AND p.type = 'SALE'
-		 GROUP BY p.acquirer`, asOf.AddDays(-habitDays).UTC(), asOf.AddDays(-1).UTC())
+		 GROUP BY p.acquirer`, first, last, files)
 	if err != nil {
 		return nil, err
 	}
 	silent := w.values["callback"]["silent"][systemDelay]
 	lacks := w.values["channel_txn"]["lacks"][systemDelay]
-	found := map[string]habit{}
+	habits := map[string]habit{}
 	var (
 		acquirer           string
 		told, heard        int64 // in logs that give callbacks
 		numbered, numberOf int64 // in logs that give channel transaction ids
 	)
 	_, err = pgx.ForEachRow(rows, []any{&acquirer, &told, &heard, &numbered, &numberOf}, func() error {
-		found[acquirer] = habit{
-			silent: asStored((float64(told-heard) + silent*habitOrders) / (float64(told) + habitOrders)),
-			lacks:  asStored((float64(numbered-numberOf) + lacks*habitOrders) / (float64(numbered) + habitOrders)),
+		habits[acquirer] = habit{
+			silent: roughly((float64(told-heard) + silent*habitOrders) / (float64(told) + habitOrders)),
+			lacks:  roughly((float64(numbered-numberOf) + lacks*habitOrders) / (float64(numbered) + habitOrders)),
 		}
 		return nil
 	})
-	return found, err
+	return habits, err
+}
+
+// roughly rounds a share, or what it leaves of one where that is less, to the nearest of … 0.01, 0.02, 0.05, 0.1 … by its logarithm: two
+// days' logs tell no more of a habit, and what is explained by it stays as it is while it hardly changes.
+func roughly(share float64) float64 {
+	switch {
+	case share <= 0 || share >= 1:
+		return share
+	case share > 0.5:
+		return asStored(1 - roughly(1-share))
+	}
+	power := math.Pow(10, math.Floor(math.Log10(share)))
+	nearest := power
+	for _, digit := range []float64{2, 5, 10} {
+		if x := digit * power; math.Abs(math.Log(share/x)) < math.Abs(math.Log(share/nearest)) {
+			nearest = x
+		}
+	}
+	return asStored(nearest)
 }
 
 // taken are the sub-causes whose payment went well: their logs look as the acquirer's ordinary ones do.
@@ -61,6 +99,9 @@ var taken = func() [subs]bool {
 	}
 	return t
 }()
+
+// ofHabit reports whether a feature is weighed by habits.
+func ofHabit(f feature) bool { return f.family == "callback" || f.family == "channel_txn" }
 
 // apply puts a habit in place of what the weights say of payments that went well.
 func (h habit) apply(f feature, p *perSub) *perSub {

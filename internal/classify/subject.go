@@ -56,10 +56,17 @@ type subject struct {
 	Codes           bool // the POS log gives response codes at all
 	Callbacks       bool // the POS log gives callback times at all
 	ChannelTxns     bool // the POS log gives channel transaction ids at all
+	Explained       bool
+	Digest          *int64 // of its stored explanation; nil where that has none
 }
 
-// subjectsSQL selects the subjects of a run in a fixed order: all that is flagged, and what is pending only because a
-// calendar year is missing or that has candidates to name. All of them are open, so that the decision has their rows at hand.
+// asksForOne is the condition that verdict v asks for an explanation: all that is flagged, and what is pending only because a
+// calendar year is missing or that has candidates to name.
+const asksForOne = `v.outcome NOT IN ('matched', 'pending')
+	    OR v.missing_year IS NOT NULL AND v.outcome = 'pending'
+	    OR v.match_rule = 'ambiguous'`
+
+// subjectsSQL selects the subjects of a run in a fixed order. All of them are open, so that the decision has their rows at hand.
 const subjectsSQL = `
 	SELECT v.order_key, v.episode, v.outcome, v.match_rule, v.type, v.acquirer, v.merchant_id, v.channel,
 	       COALESCE(v.terminal_id, ''), v.currency, v.business_date, v.due_date, v.missing_year, v.txn_time, v.settle_date,
@@ -82,8 +89,10 @@ const subjectsSQL = `
 	       COALESCE(sf.name || ':' || s.line, ''),
 	       COALESCE(yf.name || ':' || y.line, ''),
 	       COALESCE(pm.history, ''), COALESCE(pm.differs, ''), COALESCE(sm.history, ''), COALESCE(sm.differs, ''),
-	       COALESCE(pf.has_codes, false), COALESCE(pf.has_callbacks, false), COALESCE(pf.has_channel_txns, false)
+	       COALESCE(pf.has_codes, false), COALESCE(pf.has_callbacks, false), COALESCE(pf.has_channel_txns, false),
+	       x.order_key IS NOT NULL, x.digest
 	  FROM verdict AS v
+	  LEFT JOIN explanation AS x ON (x.order_key, x.episode) = (v.order_key, v.episode)
 	  LEFT JOIN pos_now AS p ON (p.order_key, p.file_id, p.line) = (v.order_key, v.pos_file_id, v.pos_line)
 	  LEFT JOIN pos_said AS pm ON v.has_order AND (pm.order_key, pm.episode) = (v.order_key, v.episode)
 	  LEFT JOIN line_now AS s
@@ -95,9 +104,7 @@ const subjectsSQL = `
 	  LEFT JOIN file AS pf ON pf.file_id = v.pos_file_id
 	  LEFT JOIN file AS sf ON sf.file_id = v.settle_file_id
 	  LEFT JOIN file AS yf ON yf.file_id = y.file_id
-	 WHERE v.outcome NOT IN ('matched', 'pending')
-	    OR v.missing_year IS NOT NULL AND v.outcome = 'pending'
-	    OR v.match_rule = 'ambiguous'
+	 WHERE ` + asksForOne + `
 	 ORDER BY v.order_key, v.episode`
 
 // scan returns the addresses to scan a row of subjectsSQL into.
@@ -111,7 +118,7 @@ func (s *subject) scan() []any {
 		&s.Voided, &s.Cycle, &s.ReasonCode, &s.Reason, &s.PayoutID, &s.LastPayoutID, &s.PayoutCode, &s.PayoutReason, &s.PayoutDate,
 		&s.POSSource, &s.SettleSource, &s.PayoutSource,
 		&s.POSHistory, &s.POSDiffers, &s.SettleHistory, &s.SettleDiffers,
-		&s.Codes, &s.Callbacks, &s.ChannelTxns,
+		&s.Codes, &s.Callbacks, &s.ChannelTxns, &s.Explained, &s.Digest,
 	}
 }
 

@@ -203,7 +203,7 @@ func (j *Job) decideAndExport(ctx context.Context, opt Options, report *Report, 
 		if same {
 			err = j.tellAgain(ctx, tx, opt, report)
 		} else {
-			err = j.decide(ctx, tx, match.Scope{From: opt.From, To: opt.To}, opt.AsOf, report, joined)
+			err = j.decide(ctx, tx, match.Scope{From: opt.From, To: opt.To}, opt, report, joined)
 		}
 		if err != nil {
 			return false, err
@@ -330,7 +330,8 @@ func (j *Job) tellAgain(ctx context.Context, tx pgx.Tx, opt Options, report *Rep
 }
 
 // decide computes verdicts, explanations and cases within tx, and the totals over the asked range.
-func (j *Job) decide(ctx context.Context, tx pgx.Tx, scope match.Scope, asOf time.Time, report *Report, joined func()) error {
+func (j *Job) decide(ctx context.Context, tx pgx.Tx, scope match.Scope, opt Options, report *Report, joined func()) error {
+	asOf := opt.AsOf
 	if err := postgres.ReadOwnWrites(ctx, tx); err != nil {
 		return fmt.Errorf("decide: %w", err)
 	}
@@ -350,7 +351,9 @@ func (j *Job) decide(ctx context.Context, tx pgx.Tx, scope match.Scope, asOf tim
 		return err
 	}
 	start := time.Now()
-	if err := classify.Explain(ctx, tx, j.Explain(asOf)); err != nil {
+	explaining := j.Explain(asOf)
+	explaining.Anew = scope.All || opt.Kind == "reconcile" // who asks for it trusts nothing that is stored
+	if err := classify.Explain(ctx, tx, explaining); err != nil {
 		return fmt.Errorf("explain: %w", err)
 	}
 	if report.Seconds != nil { // a look back or ahead asks for no times
@@ -378,7 +381,7 @@ func (j *Job) decide(ctx context.Context, tx pgx.Tx, scope match.Scope, asOf tim
 }
 
 // isAnother reports whether another version of the program made the last run. Its verdicts may say what this one would not, and most
-// would never be looked at again, so that everything is decided once more.
+// would never be looked at again, so that everything is decided once more. Builds without a version are taken for one.
 func (j *Job) isAnother(ctx context.Context, tx pgx.Tx) (is bool, err error) {
 	err = tx.QueryRow(ctx, `SELECT COALESCE((SELECT program <> $1 FROM run ORDER BY run_id DESC LIMIT 1), false)`, j.Program).Scan(&is)
 	if err != nil {
@@ -485,7 +488,7 @@ func (j *Job) At(ctx context.Context, asOf time.Time, wait time.Duration, do fun
 	}
 	defer release()
 	return postgres.TransactSnapshot(ctx, j.Pool, func(tx pgx.Tx) (bool, error) {
-		if err := j.decide(ctx, tx, match.Scope{}, asOf, &Report{}, nil); err != nil {
+		if err := j.decide(ctx, tx, match.Scope{}, Options{AsOf: asOf}, &Report{}, nil); err != nil {
 			return false, err
 		}
 		return false, do(tx)

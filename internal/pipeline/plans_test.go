@@ -165,3 +165,45 @@ func TestPlansOfALargeNight(t *testing.T) {
 		t.Errorf("%d plans of the join of fresh rows were told", joins)
 	}
 }
+
+// An explanation that would say again what it says is not written again, which the transaction that wrote it tells.
+func TestExplanationsStay(t *testing.T) {
+	t.Parallel()
+	c := newClerk(t)
+	c.write("pos-1.csv", "order_id,acquirer,merchant_id,channel,amount,status,txn_time,response_code\n"+
+		"A,lakala,M1,wechat,10.00,SUCCESS,2026-11-09T12:00:00+08:00,00\n"+
+		"B,lakala,M1,wechat,10.00,FAILED,2026-11-09T12:00:00+08:00,51\n"+
+		"C,lakala,M1,wechat,20.00,FAILED,2026-11-09T12:00:00+08:00,51\n")
+	wrote := func() []string {
+		return c.b.dump(t, `
+			SELECT o.order_id || ' by ' || x.xmin
+			  FROM explanation AS x
+			  JOIN pos_row AS o USING (order_key)
+			 ORDER BY o.order_id`)
+	}
+	c.night("2026-11-10 12:00")
+	first := wrote()
+	c.write("pos-2.csv", posHead+"D,lakala,M1,wechat,10.00,SUCCESS,2026-11-10T12:00:00+08:00\n",
+		"settlement-2.csv", lineHead+"C,M1,20.00,0.06,2026-11-11,SETTLED\nD,M1,10.00,0.06,2026-11-11,SETTLED\n")
+	c.night("2026-11-11 12:00")
+	second := wrote()
+	if len(first) != 3 || len(second) != 3 {
+		t.Fatalf("explained are %q and then %q", first, second)
+	}
+	for i, why := range []string{"", "", "it is no longer unsettled"} {
+		if (first[i] != second[i]) != (why != "") {
+			t.Errorf("explained as %s and then as %s: %q", first[i], second[i], why)
+		}
+	}
+	for _, opt := range []pipeline.Options{
+		{Kind: "run", Inbox: []string{c.inbox}, AsOf: c.at("2026-11-11 12:30")},
+		{Kind: "reconcile", AsOf: c.at("2026-11-11 12:30")}, // which trusts nothing
+	} {
+		c.run(opt)
+		third := wrote()
+		if same := slices.Equal(second, third); same != (opt.Kind == "run") {
+			t.Errorf("%s: explained are %q and then %q", opt.Kind, second, third)
+		}
+	}
+	c.holds("2026-11-11 12:30", "after a reconciliation")
+}

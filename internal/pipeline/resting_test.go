@@ -153,7 +153,7 @@ func TestAnotherVersion(t *testing.T) {
 	t.Parallel()
 	c := newClerk(t)
 	c.write("pos.csv", `order_id,acquirer,merchant_id,channel,amount,status,txn_time
-A,lakala,M1,wechat,10.00,SUCCESS,2026-11-09T12:00:00+08:00
+A,lakala,M1,wechat,10.00,FAILED,2026-11-09T12:00:00+08:00
 B,lakala,M1,wechat,20.00,SUCCESS,2026-11-09T12:00:00+08:00
 `, "lines.csv", `# acquirer: lakala
 order_id,merchant_id,amount,fee,settle_date,status
@@ -180,8 +180,15 @@ B,M1,20.00,0.04,2026-11-10,SETTLED
 		if amount != night.amount {
 			t.Errorf("%s: an order of 10.00 is one of %s, want %s: %s", night.asOf, amount, night.amount, night.why)
 		}
+		said := c.explanations()
+		if says := night.amount == "10.00"; says != !strings.Contains(said, "erring") {
+			t.Errorf("%s: its explanation: %s", night.asOf, said)
+		}
 		if i == 0 { // as a version that errs would have it
 			if _, err := c.b.pool.Exec(t.Context(), `UPDATE verdict SET pos_amount = 11`); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.b.pool.Exec(t.Context(), `UPDATE explanation SET evidence = '[{"family":"erring"}]'`); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -1,0 +1,6 @@
+BEGIN;
+ALTER TABLE archive.explanation
+  DROP COLUMN digest;
+ALTER TABLE explanation
+  DROP COLUMN digest;
+COMMIT;
