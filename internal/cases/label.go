@@ -32,7 +32,22 @@ type Label struct {
 //	well have ended
 //	a payout under way that is paid now, under its own number: it was late
 //	an order that was settled though the POS had no success, and has one now: the notice was lost
-func Learn(ctx context.Context, tx pgx.Tx, asOf time.Time) error {
+//
+// Where another version of the program has decided everything anew, what has changed may be its opinion: there only orders with a row
+// in a file that no run has decided are learned from.
+func Learn(ctx context.Context, tx pgx.Tx, asOf time.Time, another bool) error {
+	var fresh []int32 // nil where it does not matter
+	if another {
+		rows, err := tx.Query(ctx, `SELECT file_id FROM file WHERE state = 'loaded' AND NOT decided ORDER BY file_id`)
+		if err != nil {
+			return fmt.Errorf("learn from what arrived: %w", err)
+		}
+		found, err := pgx.CollectRows(rows, pgx.RowTo[int32])
+		if err != nil {
+			return fmt.Errorf("learn from what arrived: %w", err)
+		}
+		fresh = append([]int32{}, found...)
+	}
 	_, err := tx.Exec(ctx, `
 		INSERT INTO label (order_key, episode, source, at, actor, acquirer, stated, confidence, features, rates, weights, actual, amount, currency)
 		SELECT order_key, episode, 'implied', $1, 'posrecon', acquirer, stated, confidence, features, rates, weights, actual, amount, currency
@@ -64,9 +79,10 @@ func Learn(ctx context.Context, tx pgx.Tx, asOf time.Time) error {
 		                    OFFSET 0) AS v ON true
 		     WHERE x.cause IS NOT NULL
 		       AND x.needs_follow_up
+		       AND ($2::integer[] IS NULL OR v.pos_file_id = ANY ($2) OR v.settle_file_id = ANY ($2))
 		       ) AS learned
 		 WHERE actual IS NOT NULL
-		ON CONFLICT (order_key, episode, source) DO NOTHING`, asOf)
+		ON CONFLICT (order_key, episode, source) DO NOTHING`, asOf, fresh)
 	if err != nil {
 		return fmt.Errorf("learn from what arrived: %w", err)
 	}

@@ -333,7 +333,9 @@ func derived(distributed bool) []invariant {
 			          FROM stored_explanation AS x
 			          FULL JOIN {explanation} AS y USING (order_key, episode)
 			         WHERE x IS DISTINCT FROM y) AS b
-			 WHERE NOT EXISTS (SELECT FROM undecided)` + notArchivedSince},
+			 -- What was written before there were digests has none.
+			 WHERE (b.x || jsonb_build_object('digest', COALESCE(NULLIF(b.x -> 'digest', 'null'), b.y -> 'digest'))) IS DISTINCT FROM b.y
+			   AND NOT EXISTS (SELECT FROM undecided)` + notArchivedSince},
 		{name: "stored incidents are what the explanations say", sql: `
 			SELECT COALESCE(x.incident_id, y.incident_id), 'stored ' || COALESCE(x.status, 'nowhere') || ' with ' || COALESCE(x.orders, 0)
 			       || ' orders, derived ' || COALESCE(y.status, 'nowhere') || ' with ' || COALESCE(y.orders, 0)

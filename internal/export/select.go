@@ -266,7 +266,8 @@ func rowsSQL(sel Selection, way int, known merchants, distributed bool) statemen
 	return st
 }
 
-// wayTo chooses the way to the rows of a selection: looking a row up costs about what reading twenty does.
+// wayTo chooses the way to the rows of a selection: looking a row up costs about what reading twenty does, and one more for each month
+// that has to be looked into; where a month's index is still in the making nothing is looked up.
 func wayTo(ctx context.Context, tx pgx.Tx, sel Selection) (int, error) {
 	var verdicts, plain, facts int64
 	where, args := Selection{From: sel.From, To: sel.To}.where()
@@ -279,7 +280,11 @@ func wayTo(ctx context.Context, tx pgx.Tx, sel Selection) (int, error) {
 		           AND kind IN ('pos_log', 'settlement'))`, args...).Scan(&verdicts, &plain, &facts); err != nil {
 		return lookUp, err
 	}
-	few, most := verdicts*20 < facts, sel.wantsPlain() && plain*20 >= facts
+	months, unindexed, err := postgres.Months(ctx, tx)
+	if err != nil {
+		return lookUp, err
+	}
+	few, most := verdicts*(20+months) < facts && !unindexed, sel.wantsPlain() && plain*20 >= facts
 	switch {
 	case most && few:
 		return readAll, nil

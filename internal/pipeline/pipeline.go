@@ -347,7 +347,7 @@ func (j *Job) decide(ctx context.Context, tx pgx.Tx, scope match.Scope, opt Opti
 	if err != nil {
 		return fmt.Errorf("decide: %w", err)
 	}
-	if err := cases.Learn(ctx, tx, asOf); err != nil {
+	if err := cases.Learn(ctx, tx, asOf, scope.All); err != nil {
 		return err
 	}
 	start := time.Now()

@@ -4,6 +4,7 @@ package pipeline_test
 
 import (
 	"context"
+	"io"
 	"regexp"
 	"slices"
 	"strconv"
@@ -16,6 +17,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/posrecon/posrecon/internal/export"
+	"github.com/posrecon/posrecon/internal/ingest"
 	"github.com/posrecon/posrecon/internal/pipeline"
 	"github.com/posrecon/posrecon/internal/postgres"
 	"github.com/posrecon/posrecon/internal/recon"
@@ -163,6 +166,40 @@ func TestPlansOfALargeNight(t *testing.T) {
 	}
 	if joins != 2 {
 		t.Errorf("%d plans of the join of fresh rows were told", joins)
+	}
+}
+
+// While another program's load has a month without its index nothing is looked up there: each look-up would read all of it.
+func TestPlansWithoutAnIndex(t *testing.T) {
+	t.Parallel()
+	p := &plans{}
+	b := &bench{p.open(t, testdb.New(t)), shanghai(t)}
+	job := b.job(&world{acquirers: recon.Acquirers{}})
+	inbox, others := t.TempDir(), t.TempDir()
+	asOf := time.Date(2026, 11, 12, 12, 0, 0, 0, b.zone)
+	nightOfMonths(t, inbox, "N", recon.NewDate(2026, 11, 9), 1, 2_000)
+	if _, err := job.Run(t.Context(), pipeline.Options{Kind: "run", Inbox: []string{inbox}, AsOf: asOf}); err != nil {
+		t.Fatal(err)
+	}
+	nightOfMonths(t, others, "D", recon.NewDate(2026, 12, 1), 1, 1_000)
+	if _, err := ingest.Paths(t.Context(), b.pool, []string{others}, ingest.Options{Zone: b.zone, Acquirers: recon.Acquirers{}}); err != nil {
+		t.Fatal(err)
+	}
+	p.take()
+	rows, err := export.Write(t.Context(), b.pool, io.Discard, export.CSV, export.Selection{Flagged: true}, job.View(asOf, export.English))
+	if err != nil || rows != 40 {
+		t.Fatalf("%d rows are exported, %v", rows, err)
+	}
+	read := 0
+	for _, plan := range p.take() {
+		for _, m := range regexp.MustCompile(`Seq Scan on (?:pos_row|settlement_row)_2026_12\b.*loops=(\d+)\)`).FindAllStringSubmatch(plan, -1) {
+			if read++; m[1] != "1" {
+				t.Errorf("a month without an index is read %s times:\n%s", m[1], plan)
+			}
+		}
+	}
+	if read == 0 {
+		t.Error("no plan tells of the month without an index")
 	}
 }
 

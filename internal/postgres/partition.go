@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/posrecon/posrecon/internal/recon"
@@ -180,6 +181,22 @@ func Indexed(ctx context.Context, pool *pgxpool.Pool) (map[string]bool, error) {
 	return indexed, nil
 }
 
+// Months counts the partitions that hold orders now, and tells whether any partition of a fact table has rows and lacks its index: a key
+// is looked up there by reading them all.
+func Months(ctx context.Context, tx pgx.Tx) (months int64, unindexed bool, err error) {
+	err = tx.QueryRow(ctx, `
+		SELECT count(*) FILTER (WHERE parent.relname = 'pos_row'),
+		       COALESCE(bool_or(to_regclass(child.relname || '_by_key') IS NULL AND pg_relation_size(child.oid) > 0), false)
+		  FROM pg_inherits AS i
+		  JOIN pg_class AS parent ON parent.oid = i.inhparent
+		  JOIN pg_class AS child ON child.oid = i.inhrelid
+		 WHERE parent.oid IN ('pos_row'::regclass, 'settlement_row'::regclass)`).Scan(&months, &unindexed)
+	if err != nil {
+		return 0, false, fmt.Errorf("look for indexes: %w", err)
+	}
+	return months, unindexed, nil
+}
+
 // AnalyzePartitions refreshes the planner's statistics of partitions after a load: a decision follows at once, and autovacuum
 // would come too late. Of a fact table as a whole it sees to it that the planner knows one thing, see analyzeKeys.
 func AnalyzePartitions(ctx context.Context, pool *pgxpool.Pool, partitions []string) error {
@@ -232,17 +249,20 @@ func analyzeKeys(ctx context.Context, pool *pgxpool.Pool, table string) error {
 		                  AND n_distinct < 0)`, table).Scan(&known); err != nil || known {
 		return err
 	}
-	// Not within a transaction: there it would hold its locks on all partitions at once, in an order of its own. That nobody attaches
-	// one meanwhile, or moves one into the archive, is for the session to see to.
+	// Not within a transaction: there it would hold its locks on all partitions at once, in an order of its own. It waits for nobody long,
+	// since others may wait for it: where it cannot be done now it is after the next load.
 	for _, sql := range []string{
-		fmt.Sprintf(`SELECT pg_advisory_lock(%d)`, partitionLock),
 		`SET default_statistics_target = 1`,
-		`ANALYZE ` + table + ` (order_key)`,
+		`SET lock_timeout = '1s'`,
+		`ANALYZE (SKIP_LOCKED) ` + table + ` (order_key)`,
+		`RESET lock_timeout`,
 		`RESET default_statistics_target`,
-		fmt.Sprintf(`SELECT pg_advisory_unlock(%d)`, partitionLock),
 	} {
-		if _, err := conn.Exec(ctx, sql); err != nil {
-			// With its session goes what it has set and holds.
+		_, err := conn.Exec(ctx, sql)
+		if pgErr := (*pgconn.PgError)(nil); errors.As(err, &pgErr) && (pgErr.Code == "55P03" || pgErr.Code == "40P01") {
+			continue // lock_not_available, deadlock_detected
+		}
+		if err != nil { // with its session goes what it has set
 			return errors.Join(err, conn.Hijack().Close(context.WithoutCancel(ctx)))
 		}
 	}

@@ -345,3 +345,45 @@ func TestPartitionsAhead(t *testing.T) {
 		}
 	}
 }
+
+// Counting keys waits for nobody: a loader, or who makes indexes, may wait for it in turn.
+func TestAnalyzeWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	pool := open(t)
+	partitions := postgres.NewPartitions(pool)
+	for _, table := range []string{"pos_row", "settlement_row"} {
+		if err := partitions.Ensure(t.Context(), table, recon.NewDate(2026, 11, 5)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := pool.Exec(t.Context(), insert("pos_row", nil)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	defer stop()
+	known := func() (is bool) {
+		t.Helper()
+		if err := pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_stats WHERE tablename = 'pos_row' AND attname = 'order_key' AND inherited)`).Scan(&is); err != nil {
+			t.Fatal(err)
+		}
+		return is
+	}
+	for _, lock := range []string{"pos_row IN ACCESS EXCLUSIVE MODE", "pos_row_2026_11 IN ACCESS EXCLUSIVE MODE", "pos_row_2026_11 IN SHARE MODE"} {
+		tx, err := pool.Begin(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.Exec(ctx, "LOCK TABLE "+lock); err != nil {
+			t.Fatal(err)
+		}
+		if err := postgres.AnalyzePartitions(ctx, pool, []string{"settlement_row_2026_11"}); err != nil {
+			t.Errorf("%s: %v", lock, err)
+		}
+		if err := tx.Rollback(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := postgres.AnalyzePartitions(ctx, pool, []string{"pos_row_2026_11"}); err != nil || !known() {
+		t.Errorf("once nobody is in the way keys are not counted: %v", err)
+	}
+}
