@@ -137,13 +137,7 @@ func (e *explainer) findCohorts(ctx context.Context, tx pgx.Tx) error {
 	}
 	e.tails = findTails(runs, e.background)
 	var marks []mark
-	subjects := 0
 	if err := readSubjects(ctx, tx, func(batch []subject) {
-		if subjects += len(batch); subjects <= keptSubjects {
-			e.kept = append(e.kept, batch)
-		} else {
-			e.kept = nil
-		}
 		for i := range batch {
 			s := &batch[i]
 			if !s.outcome().CarriesCause() {
@@ -246,20 +240,9 @@ func gatherSubjects(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// keptSubjects is how many subjects are kept from the first time that they are read to the second: some 50 MB of them.
-const keptSubjects = 50_000
-
-// eachSubject hands over all subjects in the order of their keys, a batch at a time: those kept, where they are all. A cursor keeps memory
-// bounded however much is open; a temporary table that was filled in order is read in order.
-func (e *explainer) eachSubject(ctx context.Context, tx pgx.Tx, do func([]subject) error) error {
-	if e.kept != nil {
-		for _, batch := range e.kept {
-			if err := do(batch); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
+// eachSubject hands over all subjects in the order of their keys, a batch at a time. A cursor keeps memory bounded however much
+// is open; a temporary table that was filled in order is read in order.
+func eachSubject(ctx context.Context, tx pgx.Tx, do func([]subject) error) error {
 	if _, err := tx.Exec(ctx, `DECLARE subject NO SCROLL CURSOR FOR TABLE flagged`); err != nil {
 		return err
 	}
@@ -354,7 +337,7 @@ func (e *explainer) storeExplanations(ctx context.Context, tx pgx.Tx) error {
 	}
 	last := make(chan struct{})
 	close(last)
-	err := e.eachSubject(ctx, tx, func(batch []subject) error {
+	err := eachSubject(ctx, tx, func(batch []subject) error {
 		next, before := make(chan explained, 1), last
 		last = make(chan struct{})
 		go func(mine chan struct{}) {
@@ -413,7 +396,6 @@ type explainer struct {
 	lone      loneRuns
 	outages   []window
 	terminals map[terminalKey][]fault
-	kept      [][]subject            // all of them, nil where they are too many
 	names     map[nameKey][]Evidence // candidates and siblings of verdicts that have some
 	siblings  map[nameKey]bool       // verdicts whose other half stands under another merchant id
 	incidents map[string]*incident
