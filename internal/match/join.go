@@ -6,7 +6,7 @@ import "context"
 // own there, by its key; without_order has the lines that no fresh order has.
 func (d *decision) joinFresh(ctx context.Context) error {
 	posRow, line := d.fresh.posRow("p"), d.fresh.line("s")
-	return d.with(ctx, wholeSides,
+	return d.with(ctx, wholeNight,
 		`CREATE TEMP TABLE bad_payout ON COMMIT DROP AS
 		 SELECT acquirer, payout_id FROM payout_state WHERE status <> 'PAID'`,
 		`ANALYZE bad_payout`,
