@@ -388,7 +388,7 @@ func Run(ctx context.Context, tx pgx.Tx, rules match.Rules) (Report, error) {
 			return Report{}, fmt.Errorf("prepare the check: %w", err)
 		}
 	}
-	if _, err := match.Decide(ctx, tx, match.Scope{All: true}, rules); err != nil {
+	if _, err := match.Decide(ctx, tx, match.Scope{All: true, Final: match.FinalAsStored}, rules); err != nil {
 		return Report{}, fmt.Errorf("derive verdicts again: %w", err)
 	}
 	weights, err := classify.UsedWeights(ctx, tx)

@@ -17,5 +17,6 @@
 // Weights are in decibans, ten times the decimal logarithm of the odds of the sub-cause that is stated against the runner-up of
 // another cause.
 //
-// Every flagged verdict is explained on every run; what would be said again is not written again.
+// Every flagged verdict is explained on every run, but for orders at rest whose explanations are final (package match says which are);
+// what would be said again is not written again.
 package classify

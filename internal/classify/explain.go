@@ -24,7 +24,7 @@ type Rules struct {
 	Zone      *time.Location
 	Acquirers recon.Acquirers
 	Weights   *Weights // nil for those that ship
-	Anew      bool     // every explanation is written, whatever the stored ones say
+	Anew      bool     // every explanation that is not final is written, whatever the stored ones say
 }
 
 func (r *Rules) weights() *Weights {
@@ -84,6 +84,9 @@ func Explain(ctx context.Context, tx pgx.Tx, rules Rules) error {
 	}
 	if err := e.storeExplanations(ctx, tx); err != nil {
 		return fmt.Errorf("store explanations: %w", err)
+	}
+	if err := e.addFinal(ctx, tx); err != nil {
+		return fmt.Errorf("count what is explained for good: %w", err)
 	}
 	if err := e.storeWeights(ctx, tx); err != nil {
 		return fmt.Errorf("store the weights: %w", err)
@@ -216,17 +219,18 @@ func (e *explainer) begin(s *subject, n *inference) {
 	}
 }
 
-// dropExplanations takes away the explanations of verdicts that ask for none any more, or all.
+// dropExplanations takes away the explanations of verdicts that ask for none any more, or all that are not final.
 func dropExplanations(ctx context.Context, tx pgx.Tx, all bool) error {
-	sql := `DELETE FROM explanation`
-	if !all {
-		sql += ` AS x
+	stays := asksForOne
+	if all {
+		stays = final
+	}
+	_, err := tx.Exec(ctx, `
+		DELETE FROM explanation AS x
 		 WHERE NOT EXISTS (SELECT
 		                     FROM verdict AS v
 		                    WHERE (v.order_key, v.episode) = (x.order_key, x.episode)
-		                      AND (` + asksForOne + `))`
-	}
-	_, err := tx.Exec(ctx, sql)
+		                      AND (`+stays+`))`)
 	return err
 }
 
@@ -289,7 +293,11 @@ func readSubjects(ctx context.Context, tx pgx.Tx, do func([]subject)) error {
 	batch := make([]subject, 0, batchRows)
 	for rows.Next() {
 		batch = append(batch, subject{})
-		if err = rows.Scan(batch[len(batch)-1].scan()...); err != nil {
+		s := &batch[len(batch)-1]
+		if err = rows.Scan(s.scan()...); err == nil && s.OrderID == "" {
+			err = fmt.Errorf("the rows of verdict %x are not at hand", s.Key)
+		}
+		if err != nil {
 			break
 		}
 		if len(batch) == batchRows {

@@ -88,15 +88,25 @@ func (n *incident) add(s *subject) error {
 	if at.After(n.to) {
 		n.to = at
 	}
-	n.orders++
+	n.count(1, s.MerchantID)
+	return n.addAmount(s.Amount, s.Currency)
+}
+
+// count counts orders of a merchant.
+func (n *incident) count(orders int64, merchant string) {
+	n.orders += orders
 	if len(n.merchants) < maxIncidentMerchants {
-		n.merchants[s.MerchantID] = true
+		n.merchants[merchant] = true
 	}
-	amount, err := decimal.NewFromString(s.Amount)
+}
+
+// addAmount adds money at stake.
+func (n *incident) addAmount(text, currency string) error {
+	amount, err := decimal.NewFromString(text)
 	if err != nil {
-		return fmt.Errorf("amount %q: %w", s.Amount, err)
+		return fmt.Errorf("amount %q: %w", text, err)
 	}
-	n.amounts[s.Currency] = n.amounts[s.Currency].Add(amount.Abs())
+	n.amounts[currency] = n.amounts[currency].Add(amount.Abs())
 	return nil
 }
 
@@ -115,11 +125,14 @@ func incidentID(kind, scope string, first [16]byte) string {
 
 // known is an incident as the last run of an earlier night left it.
 type known struct {
-	id, kind, scope   string
-	acquirer, channel string
-	from, to          time.Time
-	peak              int64
-	live              bool // an incident of this run continues it
+	id, kind, scope    string
+	acquirer, channel  string
+	merchant, terminal string
+	from, to           time.Time
+	peak               int64
+	probability        float64
+	inside, outside    *float64
+	live               bool // an incident of this run continues it
 }
 
 // readIncidents reads the incidents of earlier nights. What runs of this night have said before counts for nothing: the files
@@ -132,7 +145,8 @@ func readIncidents(ctx context.Context, tx pgx.Tx, asOf time.Time) ([]*known, er
 		     WHERE as_of < $1
 		     ORDER BY incident_id, as_of DESC
 		)
-		SELECT incident_id, kind, scope, acquirer, channel, started_at, ended_at, peak_orders
+		SELECT incident_id, kind, scope, acquirer, channel, merchant_id, terminal_id, started_at, ended_at, peak_orders,
+		       probability::float8, rate_inside::float8, rate_outside::float8
 		  FROM last
 		 ORDER BY started_at, incident_id`, asOf)
 	if err != nil {
@@ -140,9 +154,77 @@ func readIncidents(ctx context.Context, tx pgx.Tx, asOf time.Time) ([]*known, er
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (*known, error) {
 		var k known
-		err := row.Scan(&k.id, &k.kind, &k.scope, &k.acquirer, &k.channel, &k.from, &k.to, &k.peak)
+		err := row.Scan(&k.id, &k.kind, &k.scope, &k.acquirer, &k.channel, &k.merchant, &k.terminal, &k.from, &k.to, &k.peak,
+			&k.probability, &k.inside, &k.outside)
 		return &k, err
 	})
+}
+
+// again returns an earlier incident of which no order is explained in this run: those that it still explains are explained for good.
+func (k *known) again() (*incident, error) {
+	n := newIncident(k.kind, incident{id: k.id, acquirer: k.acquirer, channel: k.channel, merchant: k.merchant, terminal: k.terminal,
+		peak: k.peak, probability: k.probability})
+	if _, date, ok := strings.Cut(k.scope, " date="); ok {
+		on, err := time.Parse(time.DateOnly, date)
+		if err != nil {
+			return nil, fmt.Errorf("scope %q of incident %s: %w", k.scope, k.id, err)
+		}
+		n.on = recon.DateFromUTC(on)
+	}
+	n.scope = k.scope
+	if k.inside != nil && k.outside != nil {
+		n.inside, n.outside, n.compared = *k.inside, *k.outside, true
+	}
+	return n, nil
+}
+
+// addFinal counts, as part of the incidents that they belong to, the orders whose explanations are final.
+func (e *explainer) addFinal(ctx context.Context, tx pgx.Tx) error {
+	byID := map[string]*incident{}
+	for _, n := range e.incidents {
+		if n.orders > 0 {
+			byID[n.id] = n
+		}
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT x.incident_id, v.merchant_id, v.currency, count(*), sum(abs(v.pos_amount))::text, min(v.txn_time), max(v.txn_time)
+		  FROM explanation AS x
+		  JOIN verdict AS v USING (order_key, episode)
+		 WHERE x.incident_id IS NOT NULL
+		   AND `+final+`
+		 GROUP BY x.incident_id, v.merchant_id, v.currency
+		 ORDER BY x.incident_id, v.merchant_id, v.currency`)
+	if err != nil {
+		return err
+	}
+	var (
+		id, merchant, currency, amount string
+		orders                         int64
+		from, to                       time.Time
+	)
+	_, err = pgx.ForEachRow(rows, []any{&id, &merchant, &currency, &orders, &amount, &from, &to}, func() error {
+		n := byID[id]
+		if n == nil {
+			at := slices.IndexFunc(e.earlier, func(k *known) bool { return k.id == id })
+			if at < 0 {
+				return fmt.Errorf("%d orders are explained by incident %s, which no earlier run has told of", orders, id)
+			}
+			if n, err = e.earlier[at].again(); err != nil {
+				return err
+			}
+			byID[id] = n
+			e.incidents[id] = n // found ones are kept by kind and scope, which no id looks like
+		}
+		if n.orders == 0 || from.Before(n.from) {
+			n.from = from
+		}
+		if to.After(n.to) {
+			n.to = to
+		}
+		n.count(orders, merchant)
+		return n.addAmount(amount, currency)
+	})
+	return err
 }
 
 // sameAfter is how long after an incident's last order one of the same kind and scope is still the same: a long weekend.

@@ -22,8 +22,8 @@ type lateness struct {
 	prior law
 }
 
-// maxLate is the longest lateness that is told apart: two working weeks. A line that comes later is a rarity.
-const maxLate = 10
+// maxLate is the longest lateness that is told apart.
+const maxLate = recon.LateFiles
 
 // The prior: of the lines that are late at all, half come with the next file, and each further file finds half of the rest
 // (practice §4.3), as sure as two hundred late lines make it.

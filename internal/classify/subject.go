@@ -66,6 +66,15 @@ const asksForOne = `v.outcome NOT IN ('matched', 'pending')
 	    OR v.missing_year IS NOT NULL AND v.outcome = 'pending'
 	    OR v.match_rule = 'ambiguous'`
 
+// final is the condition that the explanation of verdict v is final: it is of an order at rest, as match has it, and of a day of which
+// those are explained for good.
+const final = `v.outcome = 'unsettled'
+	   AND v.match_rule = 'none'
+	   AND v.settle_key IS NULL
+	   AND v.episode = 0
+	   AND v.due_date IS NOT NULL
+	   AND (v.acquirer, v.business_date, v.due_date) IN (SELECT acquirer, business_date, due_date FROM final)`
+
 // subjectsSQL selects the subjects of a run in a fixed order. All of them are open, so that the decision has their rows at hand.
 const subjectsSQL = `
 	SELECT v.order_key, v.episode, v.outcome, v.match_rule, v.type, v.acquirer, v.merchant_id, v.channel,
@@ -104,7 +113,8 @@ const subjectsSQL = `
 	  LEFT JOIN file AS pf ON pf.file_id = v.pos_file_id
 	  LEFT JOIN file AS sf ON sf.file_id = v.settle_file_id
 	  LEFT JOIN file AS yf ON yf.file_id = y.file_id
-	 WHERE ` + asksForOne + `
+	 WHERE (` + asksForOne + `)
+	   AND NOT (` + final + `)
 	 ORDER BY v.order_key, v.episode`
 
 // scan returns the addresses to scan a row of subjectsSQL into.

@@ -16,6 +16,7 @@ import (
 type Scope struct {
 	All      bool       // every key there is
 	From, To recon.Date // beside all that is new or open: orders and lines of these business dates; zero for none
+	Final    Final      // whose explanations stay as they are
 }
 
 // Rules are the inputs of a decision that are not facts.
@@ -34,7 +35,7 @@ type Result struct {
 }
 
 // Decide replaces the verdicts of scope by what the facts say now. It leaves the temporary tables dirty, plain_now,
-// pos_now, line_now, pos_said, line_said, payout_now, lone_order, lone_line, candidate and sibling behind for what follows in
+// pos_now, line_now, pos_said, line_said, payout_now, lone_order, lone_line, candidate, sibling and final behind for what follows in
 // the transaction; they go with it. It marks no file
 // as decided: the caller does so when it keeps the result.
 func Decide(ctx context.Context, tx pgx.Tx, scope Scope, rules Rules) (Result, error) {
@@ -70,6 +71,7 @@ func Decide(ctx context.Context, tx pgx.Tx, scope Scope, rules Rules) (Result, e
 		{"match beyond the key", d.pair},
 		{"store verdicts", d.store},
 		{"store who waits", d.storeWaiting},
+		{"choose what stays as it is explained", func(ctx context.Context) error { return d.chooseFinal(ctx, scope.Final) }},
 		{"bring the rows of what rests", d.bringResting},
 	}
 	for _, s := range steps {

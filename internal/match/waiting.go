@@ -17,8 +17,8 @@ import (
 // further row tells of it, or a line without an order may be its.
 //
 // Orders that are due, or failed, and have no line rest in the same way: of what was ever open most is that, and its verdict changes
-// when a row tells of it, a line may be its, or its due date moves. What explains them is found anew on each night, for which
-// they leave their rows in pos_now.
+// when a row tells of it, a line may be its, or its due date moves. What explains them is found anew on each night until it is final
+// (final.go), for which they leave their rows in pos_now.
 
 // waits is the condition that verdict v is of an order that waits for nothing but its line, rests that it is of one that has none
 // though it should, or failed.
@@ -322,14 +322,16 @@ func (d *decision) storeWaiting(ctx context.Context) error {
 const explained = `order_key, file_id, line, order_id, amount, response_code, response_message, channel_txn_id, callback_time, settle_cycle`
 
 // bringResting adds the rows of orders at rest to pos_now, as far as explanations read them, and what several rows of one say
-// together to pos_said.
+// together to pos_said. Of those that are explained for good it brings the successes, which others are compared with.
 func (d *decision) bringResting(ctx context.Context) error {
 	if d.all { // nothing rests
 		return nil
 	}
+	const wanted = rests + `
+		    AND (v.pos_status = 'SUCCESS' OR NOT ` + onFinalDay + `)`
 	var keys, rows int64
 	if err := d.tx.QueryRow(ctx, `
-		SELECT (SELECT count(*) FROM verdict AS v WHERE `+rests+`),
+		SELECT (SELECT count(*) FROM verdict AS v WHERE `+wanted+`),
 		       (SELECT COALESCE(sum(rows_loaded - rows_archived), 0)::bigint
 		          FROM file
 		         WHERE state = 'loaded'
@@ -340,7 +342,7 @@ func (d *decision) bringResting(ctx context.Context) error {
 		`CREATE TEMP TABLE resting ON COMMIT DROP AS
 		 SELECT v.order_key, v.business_date, v.pos_file_id AS file_id, v.pos_line AS line
 		   FROM verdict AS v
-		  WHERE `+rests+`
+		  WHERE `+wanted+`
 		    AND v.`+liveDates+`
 		  ORDER BY v.order_key`,
 		`DELETE FROM resting AS r USING dirty AS k WHERE k.order_key = r.order_key`,

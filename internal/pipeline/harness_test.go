@@ -85,7 +85,7 @@ func (b *bench) clear(t failer) {
 	t.Helper()
 	var batch pgx.Batch
 	for _, table := range []string{"case_event", "cases", "explanation", "incident", "standing_line", "settlement_merged", "pos_merged",
-		"verdict", "plain_match", "payout_state", "due_day", "reread_line", "payout_row", "bank_row", "settlement_row", "pos_row", "rejected_line", "file", "run"} {
+		"verdict", "plain_match", "payout_state", "due_day", "final_day", "reread_line", "payout_row", "bank_row", "settlement_row", "pos_row", "rejected_line", "file", "run"} {
 		batch.Queue("DELETE FROM " + table)
 	}
 	if err := b.pool.SendBatch(context.Background(), &batch).Close(); err != nil {

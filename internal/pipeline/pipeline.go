@@ -342,6 +342,10 @@ func (j *Job) decide(ctx context.Context, tx pgx.Tx, scope match.Scope, opt Opti
 	if scope.All, err = j.isAnother(ctx, tx); err != nil {
 		return err
 	}
+	anew := scope.All || opt.Kind == "reconcile" // who asks for it trusts nothing that is stored
+	if scope.Final, err = j.final(ctx, tx, asOf, anew); err != nil {
+		return err
+	}
 	rules := match.Rules{AsOf: asOf, Zone: j.Config.Zone, Calendar: j.Calendar, Acquirers: j.Config.Acquirers, Joined: joined}
 	result, err := match.Decide(ctx, tx, scope, rules)
 	if err != nil {
@@ -352,7 +356,7 @@ func (j *Job) decide(ctx context.Context, tx pgx.Tx, scope match.Scope, opt Opti
 	}
 	start := time.Now()
 	explaining := j.Explain(asOf)
-	explaining.Anew = scope.All || opt.Kind == "reconcile" // who asks for it trusts nothing that is stored
+	explaining.Anew = anew
 	if err := classify.Explain(ctx, tx, explaining); err != nil {
 		return fmt.Errorf("explain: %w", err)
 	}
@@ -388,6 +392,27 @@ func (j *Job) isAnother(ctx context.Context, tx pgx.Tx) (is bool, err error) {
 		return false, fmt.Errorf("ask which program made the last run: %w", err)
 	}
 	return is, nil
+}
+
+// final returns which explanations stay as they are: none where all are made anew, by other rules than the last run's, or as of an
+// earlier instant.
+func (j *Job) final(ctx context.Context, tx pgx.Tx, asOf time.Time, anew bool) (match.Final, error) {
+	if anew {
+		return match.FinalNone, nil
+	}
+	var goesOn bool
+	err := tx.QueryRow(ctx, `
+		SELECT COALESCE((SELECT rules = $1 AND as_of <= $2
+		                   FROM run
+		                  ORDER BY run_id DESC
+		                  LIMIT 1), true)`, j.rules(), asOf).Scan(&goesOn)
+	if err != nil {
+		return match.FinalNone, fmt.Errorf("compare with the rules of the last run: %w", err)
+	}
+	if !goesOn {
+		return match.FinalNone, nil
+	}
+	return match.FinalNow, nil
 }
 
 // record marks what the run has looked at and writes its row: with it the run is complete.

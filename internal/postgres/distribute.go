@@ -56,6 +56,7 @@ var places = map[string]place{
 
 	"case_event":        stays,
 	"incident":          stays,
+	"final_day":         stays,
 	"run":               stays,
 	"calendar_day":      stays,
 	"known_place":       stays,

@@ -16,6 +16,10 @@ type Cycle struct {
 // any contract, so a larger number is a typing error.
 const MaxCycleDays = 366
 
+// LateFiles is the longest lateness of a line that is told apart, in settlement files of its acquirer after the one that should have
+// held it: two working weeks. One that comes later is a rarity.
+const LateFiles = 10
+
 // TPlus returns T+n.
 func TPlus(n int) Cycle { return Cycle{Working: true, Days: n, set: true} }
 

@@ -1,0 +1,190 @@
+package pipeline_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/shopspring/decimal"
+
+	"github.com/posrecon/posrecon/internal/pipeline"
+	"github.com/posrecon/posrecon/internal/recon"
+)
+
+// sells writes the files of a day of November 2026, of orders of five merchants that were sold the day before.
+func (c *clerk) sells(day int) {
+	c.t.Helper()
+	pos, lines := posHead, lineHead
+	for m := 1; m <= 5; m++ {
+		pos += fmt.Sprintf("O%d-%d,lakala,M%d,wechat,10.00,SUCCESS,2026-11-%02dT18:00:00+08:00\n", day, m, m, day-1)
+		lines += fmt.Sprintf("O%d-%d,M%d,10.00,0.06,2026-11-%02d,SETTLED\n", day, m, m, day)
+	}
+	c.write(fmt.Sprintf("pos-%d.csv", day), pos, fmt.Sprintf("settlement-%d.csv", day), lines)
+}
+
+// nightly is a night with the files of its day.
+func (c *clerk) nightly(day int) {
+	c.t.Helper()
+	c.sells(day)
+	c.night(noon(day))
+}
+
+func noon(day int) string { return fmt.Sprintf("2026-11-%02d 12:00", day) }
+
+// evidence is what flagged orders are explained by, and from which rates, in their order.
+func (c *clerk) evidence() []string {
+	return c.b.dump(c.t, `
+		SELECT concat_ws(' ', o.order_id, x.sub_cause, x.incident_id, x.rates, x.evidence)
+		  FROM explanation AS x
+		  JOIN pos_row AS o USING (order_key)
+		 ORDER BY o.order_id, o.file_id`)
+}
+
+const finalOrders = posHead +
+	"A,lakala,M1,wechat,10.00,SUCCESS,2026-11-02T12:00:00+08:00\n" +
+	"B,lakala,M2,wechat,20.00,FAILED,2026-11-02T12:00:00+08:00\n" +
+	"C,lakala,M3,wechat,30.00,UNKNOWN,2026-11-02T12:00:00+08:00\n" +
+	"D,lakala,M4,wechat,40.00,SUCCESS,2026-11-06T12:00:00+08:00\n"
+
+// What explains an order without a line tells of every file that comes after the one which should have held it, until more have come
+// than a late line waits for. From then on it stays, until something happens on its day.
+func TestFinalExplanations(t *testing.T) {
+	t.Parallel()
+	c := newClerk(t)
+	c.write("pos-0.csv", finalOrders)
+	var last []string
+	for day := 3; day <= 17; day++ {
+		c.nightly(day)
+		c.holds(noon(day), noon(day))
+		now := c.evidence()
+		// A was due on the third. The eleventh file after that is of the fourteenth, a Saturday, on which nothing is due; each day after
+		// it tells a little more of how often lines are late.
+		if changed := last == nil || now[0] != last[0]; changed != (day < 14) {
+			t.Errorf("on the %dth A is explained by\n%s", day, now[0])
+		}
+		last = now
+	}
+	for _, tc := range []struct {
+		why     string
+		day     int
+		opt     pipeline.Options
+		happens func()
+		changes bool
+	}{
+		{"nothing happens", 18, pipeline.Options{Kind: "run"}, func() {}, false},
+		{"a line without an order comes, of the day after", 19, pipeline.Options{Kind: "run"}, func() {
+			c.write("late.csv", "# acquirer: lakala\norder_id,merchant_id,amount,fee,settle_date,status,txn_time\nX,M7,5.00,0.01,2026-11-19,SETTLED,2026-11-03T10:00:00+08:00\n")
+		}, true},
+		{"the next night has nothing of it", 20, pipeline.Options{Kind: "run"}, func() {}, false},
+		{"its day is asked for", 24, pipeline.Options{Kind: "run", From: recon.NewDate(2026, 11, 2), To: recon.NewDate(2026, 11, 2)}, func() {}, true},
+		{"everything is made anew", 25, pipeline.Options{Kind: "reconcile"}, func() {}, true},
+		{"what it goes by is other than it was", 26, pipeline.Options{Kind: "run"}, func() {
+			other := recon.DefaultAcquirer("lakala")
+			other.Tolerance = decimal.RequireFromString("0.01")
+			c.job.Config.Acquirers["lakala"] = other
+		}, true},
+		{"it goes by that", 27, pipeline.Options{Kind: "run"}, func() {}, false},
+	} {
+		c.sells(tc.day)
+		tc.happens()
+		tc.opt.Inbox, tc.opt.AsOf = []string{c.inbox}, c.at(noon(tc.day))
+		c.run(tc.opt)
+		now := c.evidence()
+		if tc.changes != (now[0] != last[0]) {
+			t.Errorf("%s: A is explained by\n%s\nand was by\n%s", tc.why, now[0], last[0])
+		}
+		c.holds(noon(tc.day), tc.why)
+		last = now
+	}
+}
+
+// The files of a night may come in one run or in several, in any order: an old day that one of them stirs is told the same.
+func TestFinalWithinANight(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{
+		"stirs.csv": lineHead + "B,M2,20.00,0.06,2026-11-18,SETTLED\n",
+		"other.csv": lineHead + "O,M7,5.00,0.01,2026-11-18,SETTLED\n",
+	}
+	var want []string
+	for _, runs := range [][][]string{{{"stirs.csv", "other.csv"}}, {{"stirs.csv"}, {"other.csv"}}, {{"other.csv"}, {"stirs.csv"}}} {
+		c := newClerk(t)
+		c.write("pos-0.csv", finalOrders)
+		for day := 3; day <= 17; day++ {
+			c.nightly(day)
+		}
+		before := c.evidence()
+		for i, names := range runs {
+			for _, name := range names {
+				c.write(name, files[name])
+			}
+			if i == len(runs)-1 {
+				c.sells(18)
+			}
+			c.night(noon(18))
+		}
+		c.holds(noon(18), "at the end of the night")
+		c.nightly(19)
+		got := c.evidence()
+		if got[0] == before[0] {
+			t.Errorf("stirred in %q, A is still explained by\n%s", runs, got[0])
+		}
+		if want == nil {
+			want = got
+		}
+		if diff := gocmp.Diff(want, got); diff != "" {
+			t.Errorf("in %q (-in one run +so):\n%s", runs, diff)
+		}
+	}
+}
+
+// An incident stays open, with all its orders, while those that it explains are; and ends with them.
+func TestFinalIncident(t *testing.T) {
+	t.Parallel()
+	c := newClerk(t)
+	// A merchant of whom nothing settles any more, while its peers' orders do.
+	var pos, lines, late strings.Builder
+	pos.WriteString(posHead)
+	lines.WriteString(lineHead)
+	late.WriteString(lineHead)
+	for i := range 60 {
+		merchant := fmt.Sprintf("M%d", i%6)
+		fmt.Fprintf(&pos, "F%d,lakala,%s,wechat,10.00,SUCCESS,2026-11-02T12:%02d:00+08:00\n", i, merchant, i)
+		line := fmt.Sprintf("F%d,%s,10.00,0.06,2026-11-%s,SETTLED\n", i, merchant, "%s")
+		if i%6 == 0 {
+			fmt.Fprintf(&late, line, "24")
+		} else {
+			fmt.Fprintf(&lines, line, "03")
+		}
+	}
+	c.write("pos-frozen.csv", pos.String(), "settlement-frozen.csv", lines.String())
+	incidents := func() []string {
+		return c.b.dump(t, `
+			SELECT concat_ws(' ', kind, orders, merchants, amounts, status, summary_en)
+			  FROM incident
+			 WHERE as_of = (SELECT max(as_of) FROM run)
+			 ORDER BY incident_id`)
+	}
+	var before []string
+	for day := 3; day <= 20; day++ {
+		c.nightly(day)
+		c.holds(noon(day), noon(day))
+		now := incidents()
+		if len(now) != 1 || !strings.HasPrefix(now[0], "frozen-account 10 1 ") {
+			t.Fatalf("on the %dth: %q", day, now)
+		}
+		if before != nil && !slices.Equal(before, now) {
+			t.Errorf("on the %dth %q, and before %q", day, now, before)
+		}
+		before = now
+	}
+	if n := c.b.dump(t, `SELECT count(*)::text FROM final_day WHERE as_of < '2026-11-20'`); n[0] == "0" {
+		t.Error("no day is final")
+	}
+	c.write("settlement-late.csv", late.String())
+	c.nightly(24)
+	if now := incidents(); len(now) != 0 {
+		t.Errorf("when all have settled: %q", now)
+	}
+}
