@@ -8,4 +8,8 @@ CREATE TABLE final_day (
     as_of         timestamptz NOT NULL, -- of the night that explained them last
     CONSTRAINT final_day_once PRIMARY KEY (acquirer, business_date, due_date)
 );
+ALTER TABLE file
+  ADD COLUMN dates date[]; -- business and settle dates of its rows, NULL where not known one by one
+-- Such an explanation names another row, and is made anew when that goes.
+CREATE INDEX explanation_by_other_merchant ON explanation (order_key, episode) WHERE action = 'check_merchant';
 COMMIT;

@@ -129,6 +129,9 @@ func (e *explainer) findCohorts(ctx context.Context, tx pgx.Tx) error {
 		return fmt.Errorf("find short files: %w", err)
 	}
 	runs, err := readTails(ctx, tx, since, func(o *tailOrder) bool {
+		if o.explained {
+			return true
+		}
 		_, _, ok := e.background(o)
 		if !ok {
 			e.lone.add(o, e.batches)
@@ -182,8 +185,11 @@ func (e *explainer) findCohorts(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-// background is how likely an order's line is missing without a freeze of its merchant.
+// background is how likely an order's line is missing without a freeze of its merchant. What explains it for good leaves nothing to tell.
 func (e *explainer) background(o *tailOrder) (rate float64, settled int64, ok bool) {
+	if o.explained {
+		return 0, 0, false
+	}
 	rate, settled, ok = e.batches.missingElsewhere(*o.batch, o.who)
 	if !ok {
 		return 0, 0, false
@@ -354,6 +360,9 @@ func (e *explainer) storeExplanations(ctx context.Context, tx pgx.Tx) error {
 			out := explained{old: map[int16][][16]byte{}}
 			for i := range batch {
 				s := &batch[i]
+				if s.Final {
+					continue
+				}
 				row, err := e.values(s)
 				if err != nil {
 					out.err = err

@@ -56,6 +56,7 @@ type tailOrder struct {
 	// How many due orders of the merchant, and of its channel there, that were sold later have settled.
 	later, laterOfChannel int32
 	line                  bool // it has a line that is not SETTLED
+	explained             bool // for good, by something that it shares with orders of other merchants
 }
 
 // missingSQL selects, as missing, the orders without a SETTLED line of merchants that have one without any line, and as waiting
@@ -76,9 +77,11 @@ const missingSQL = `
 		           v.txn_time,
 		           v.order_key,
 		           v.settle_key IS NOT NULL AS line,
-		           COALESCE(v.settle_status = 'SETTLED', false) AS arrived
+		           COALESCE(v.settle_status = 'SETTLED', false) AS arrived,
+		           x.incident_id IS NOT NULL AND x.sub_cause <> 'account_frozen' AND ` + asleep + ` AS explained
 		      FROM verdict AS v
 		      JOIN suspect AS s ON s.acquirer = v.acquirer AND s.merchant_id = v.merchant_id
+		      LEFT JOIN explanation AS x ON (x.order_key, x.episode) = (v.order_key, v.episode)
 		      LEFT JOIN sibling AS b ON (b.order_key, b.episode) = (v.order_key, v.episode)
 		     WHERE v.business_date > $1
 		       AND v.has_order
@@ -100,7 +103,7 @@ const missingSQL = `
 // which something is told, and those that a line withholds.
 func readTails(ctx context.Context, tx pgx.Tx, since recon.Date, told func(*tailOrder) bool) ([]tailOrder, error) {
 	rows, err := tx.Query(ctx, missingSQL+`
-		SELECT acquirer, merchant_id, channel, business_date, due_date, txn_time, order_key, line
+		SELECT acquirer, merchant_id, channel, business_date, due_date, txn_time, order_key, line, explained
 		  FROM missing
 		 ORDER BY acquirer, merchant_id, txn_time, order_key`, since.UTC())
 	if err != nil {
@@ -115,7 +118,7 @@ func readTails(ctx context.Context, tx pgx.Tx, since recon.Date, told func(*tail
 		keys          = interned[batchKey]{}
 		names         = interned[string]{}
 	)
-	if _, err = pgx.ForEachRow(rows, []any{&k.acquirer, &merchant, &k.channel, &business, &due, &o.at, &o.key, &o.line}, func() error {
+	if _, err = pgx.ForEachRow(rows, []any{&k.acquirer, &merchant, &k.channel, &business, &due, &o.at, &o.key, &o.line, &o.explained}, func() error {
 		k.business, k.due = recon.DateFromUTC(business), recon.DateFromUTC(due)
 		o.batch, o.who = keys.of(k), *names.of(merchant)
 		list = append(list, o)

@@ -57,6 +57,7 @@ type subject struct {
 	Callbacks       bool // the POS log gives callback times at all
 	ChannelTxns     bool // the POS log gives channel transaction ids at all
 	Explained       bool
+	Final           bool   // its stored explanation is final: it is read for what others share with it
 	Digest          *int64 // of its stored explanation; nil where that has none
 }
 
@@ -66,14 +67,18 @@ const asksForOne = `v.outcome NOT IN ('matched', 'pending')
 	    OR v.missing_year IS NOT NULL AND v.outcome = 'pending'
 	    OR v.match_rule = 'ambiguous'`
 
-// final is the condition that the explanation of verdict v is final: it is of an order at rest, as match has it, and of a day of which
-// those are explained for good.
-const final = `v.outcome = 'unsettled'
+// final is the condition that the explanation of verdict v, where it has one, is final: it is of an order at rest, as match has it,
+// and of a day of which those are explained for good. asleep is that nothing is explained beside it either.
+const (
+	final = `v.outcome = 'unsettled'
 	   AND v.match_rule = 'none'
 	   AND v.settle_key IS NULL
 	   AND v.episode = 0
 	   AND v.due_date IS NOT NULL
 	   AND (v.acquirer, v.business_date, v.due_date) IN (SELECT acquirer, business_date, due_date FROM final)`
+	asleep = final + `
+	   AND (v.acquirer, v.business_date, v.due_date) IN (SELECT acquirer, business_date, due_date FROM final WHERE asleep)`
+)
 
 // subjectsSQL selects the subjects of a run in a fixed order. All of them are open, so that the decision has their rows at hand.
 const subjectsSQL = `
@@ -99,7 +104,9 @@ const subjectsSQL = `
 	       COALESCE(yf.name || ':' || y.line, ''),
 	       COALESCE(pm.history, ''), COALESCE(pm.differs, ''), COALESCE(sm.history, ''), COALESCE(sm.differs, ''),
 	       COALESCE(pf.has_codes, false), COALESCE(pf.has_callbacks, false), COALESCE(pf.has_channel_txns, false),
-	       x.order_key IS NOT NULL, x.digest
+	       x.order_key IS NOT NULL,
+	       x.order_key IS NOT NULL AND ` + final + `,
+	       x.digest
 	  FROM verdict AS v
 	  LEFT JOIN explanation AS x ON (x.order_key, x.episode) = (v.order_key, v.episode)
 	  LEFT JOIN pos_now AS p ON (p.order_key, p.file_id, p.line) = (v.order_key, v.pos_file_id, v.pos_line)
@@ -114,7 +121,7 @@ const subjectsSQL = `
 	  LEFT JOIN file AS sf ON sf.file_id = v.settle_file_id
 	  LEFT JOIN file AS yf ON yf.file_id = y.file_id
 	 WHERE (` + asksForOne + `)
-	   AND NOT (` + final + `)
+	   AND (x.order_key IS NULL OR NOT (` + asleep + `))
 	 ORDER BY v.order_key, v.episode`
 
 // scan returns the addresses to scan a row of subjectsSQL into.
@@ -128,7 +135,7 @@ func (s *subject) scan() []any {
 		&s.Voided, &s.Cycle, &s.ReasonCode, &s.Reason, &s.PayoutID, &s.LastPayoutID, &s.PayoutCode, &s.PayoutReason, &s.PayoutDate,
 		&s.POSSource, &s.SettleSource, &s.PayoutSource,
 		&s.POSHistory, &s.POSDiffers, &s.SettleHistory, &s.SettleDiffers,
-		&s.Codes, &s.Callbacks, &s.ChannelTxns, &s.Explained, &s.Digest,
+		&s.Codes, &s.Callbacks, &s.ChannelTxns, &s.Explained, &s.Final, &s.Digest,
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,6 +51,8 @@ type register struct {
 	rowsRead, rowsLoaded, rowsRejected int64
 	rowsOtherDate                      int64 // rows whose own date is another than the metadata's
 	firstDate, lastDate                recon.Date
+	dates                              map[recon.Date]bool // business and settle dates of its rows
+	lastDated                          recon.Date          // the last of these that was noted
 
 	hasCodes, hasCallbacks, hasChannelTxns, hasPayouts bool
 }
@@ -127,6 +130,38 @@ func (e *register) seeDate(d recon.Date) {
 	if d.After(e.lastDate) {
 		e.lastDate = d
 	}
+	e.dated(d)
+}
+
+// dated notes a business or settle date of a row.
+func (e *register) dated(d recon.Date) {
+	if d.Equal(e.lastDated) {
+		return
+	}
+	if e.dates == nil {
+		e.dates = map[recon.Date]bool{}
+	}
+	e.lastDated = d
+	if len(e.dates) <= maxDates {
+		e.dates[d] = true
+	}
+}
+
+// maxDates bounds the dates that are kept of a file: as many as there are business dates in the months that its rows may fall in.
+// Settle dates decide on no partition, and could be any.
+const maxDates = maxMonths * 31
+
+// allDates are the dates that were noted, in order, as a parameter: NULL where they are too many to name.
+func (e *register) allDates() []time.Time {
+	if len(e.dates) > maxDates {
+		return nil
+	}
+	list := []time.Time{}
+	for d := range e.dates {
+		list = append(list, d.UTC())
+	}
+	slices.SortFunc(list, time.Time.Compare)
+	return list
 }
 
 // seeOwnDate notes a date by which the file may be dated if it states none.
@@ -281,12 +316,12 @@ func (e *register) finish(ctx context.Context, tx pgx.Tx, h held) error {
 		       rows_rejected = $15, first_date = $16, last_date = $17,
 		       has_codes = $18, has_callbacks = $19, has_channel_txns = $20, has_payouts = $21,
 		       rows_other_date = $22, format = $23, remark = $24,
-		       format_version = $25
+		       format_version = $25, dates = $26
 		 WHERE file_id = $1`,
 		e.fileID, string(h.state), h.code, h.reason, string(e.kind), e.acquirer, day(e.date), instant(e.exportedAt),
 		instant(e.statusTime), e.replaces, e.hasTotals, e.totalsWaived, e.rowsRead, e.rowsLoaded,
 		e.rowsRejected, day(e.firstDate), day(e.lastDate),
-		e.hasCodes, e.hasCallbacks, e.hasChannelTxns, e.hasPayouts, e.rowsOtherDate, e.format, e.remark, e.version)
+		e.hasCodes, e.hasCallbacks, e.hasChannelTxns, e.hasPayouts, e.rowsOtherDate, e.format, e.remark, e.version, e.allDates())
 	return err
 }
 

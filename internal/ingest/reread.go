@@ -52,10 +52,12 @@ func (l *loader) reread(ctx context.Context, c candidate, fileID int32, report *
 			       rows_rejected = $2,
 			       first_date = least(first_date, $3),
 			       last_date = greatest(last_date, $4),
+			       dates = CASE WHEN dates IS NOT NULL AND $7::date[] IS NOT NULL THEN dates || $7 END,
 			       format_version = $5,
 			       decided = decided AND $6,
 			       told = told AND $6
-			 WHERE file_id = $1`, fileID, entry.rowsRejected, day(entry.firstDate), day(entry.lastDate), c.version, report.Rows == 0)
+			 WHERE file_id = $1`, fileID, entry.rowsRejected, day(entry.firstDate), day(entry.lastDate), c.version, report.Rows == 0,
+			entry.allDates())
 		return true, err
 	})
 	if err == nil && !readable {

@@ -88,6 +88,7 @@ func (l *loader) prepare(entry *register, rec statement.Record) (day recon.Date,
 			return day, false
 		}
 		r.MerchantID = l.opt.merchant(r.Acquirer, r.MerchantID)
+		entry.dated(r.SettleDate)
 		if r.Status == recon.SettleHeld && entry.version != "" {
 			entry.lastHeld = later(entry.lastHeld, r.SettleDate)
 		} else {

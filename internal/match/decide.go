@@ -71,7 +71,7 @@ func Decide(ctx context.Context, tx pgx.Tx, scope Scope, rules Rules) (Result, e
 		{"match beyond the key", d.pair},
 		{"store verdicts", d.store},
 		{"store who waits", d.storeWaiting},
-		{"choose what stays as it is explained", func(ctx context.Context) error { return d.chooseFinal(ctx, scope.Final) }},
+		{"choose what stays as it is explained", func(ctx context.Context) error { return d.chooseFinal(ctx, scope) }},
 		{"bring the rows of what rests", d.bringResting},
 	}
 	for _, s := range steps {

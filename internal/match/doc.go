@@ -29,5 +29,5 @@
 //	pair          those of them that are one to one
 //	loose         lines that no order of their key is near enough to have
 //	sibling       an order and a line that differ in the merchant only
-//	final         days whose orders at rest are explained for good
+//	final         days whose orders at rest are explained for good; asleep where nothing is explained beside them either
 package match

@@ -9,9 +9,12 @@ import (
 
 // Most of what was ever open stays open: payments that failed, and lines that never came. What explains an order at rest is final once
 // more than recon.LateFiles files of its acquirer have come after its due date, so that its age says nothing more, and it has been
-// explained in a night since then. It is explained again where something happens on its business date or the day before or after:
-// an outage goes across midnight. A night is an as-of instant, in however many runs its files come: what the first of them
-// stirs the last explains.
+// explained in a night since then. It is explained again where something happens near its day: a file has rows of its business date
+// or the day before or after, for an outage goes across midnight; or of the date that it was due on, as the file has that should
+// have held it.
+//
+// A night is an as-of instant, in however many runs its files come: of what one of them explains again, final_day has the night, and so do
+// the later ones.
 
 // Final says which explanations are final.
 type Final int
@@ -23,39 +26,92 @@ const (
 	FinalAsStored
 )
 
-// onFinalDay is the condition that verdict v is of a day whose orders at rest are explained for good.
-const onFinalDay = `(v.acquirer, v.business_date, v.due_date) IN (SELECT acquirer, business_date, due_date FROM final)`
+// asleep is the condition that verdict v is of a day whose orders at rest are explained for good, and that nothing is explained
+// beside: nobody asks for its rows.
+const asleep = `(v.acquirer, v.business_date, v.due_date) IN (SELECT acquirer, business_date, due_date FROM final WHERE asleep)`
+
+// longGone is after how many days without a settlement file an acquirer is one that sends none any more: its last days, after which
+// not enough files have come, keep no others awake.
+const longGone = 35
 
 // chooseFinal finds the acquirers' business dates, by due dates, of which orders at rest are explained for good, in final; and keeps in
 // final_day since which night they could be.
-func (d *decision) chooseFinal(ctx context.Context, which Final) error {
+func (d *decision) chooseFinal(ctx context.Context, scope Scope) error {
 	night := `'` + d.rules.AsOf.UTC().Format("2006-01-02 15:04:05.999999") + `+00'::timestamptz`
-	stored := []string{
+	if scope.Final != FinalAsStored {
+		if err := d.keepFinal(ctx, scope, night); err != nil {
+			return err
+		}
+	}
+	return d.run(ctx,
 		`CREATE TEMP TABLE final ON COMMIT DROP AS
-		 SELECT acquirer, business_date, due_date
+		 SELECT acquirer, business_date, due_date, false AS asleep
 		   FROM final_day
-		  WHERE as_of < ` + night,
+		  WHERE as_of < `+night,
+		// What is explained still is explained with what is beside it.
+		`WITH sending AS (
+		     SELECT acquirer
+		       FROM file
+		      WHERE kind = 'settlement'
+		        AND state = 'loaded'
+		        AND replaced_by IS NULL
+		      GROUP BY acquirer
+		     HAVING max(file_date) >= (`+night+`)::date - `+strconv.Itoa(longGone)+`
+		        AND count(DISTINCT file_date) > `+strconv.Itoa(recon.LateFiles)+`
+		 ), explained AS (
+		     SELECT DISTINCT u.business_date
+		       FROM due_day AS u
+		       JOIN sending AS s ON s.acquirer = u.acquirer
+		      WHERE NOT EXISTS (SELECT
+		                          FROM final AS f
+		                         WHERE (f.acquirer, f.business_date, f.due_date) = (u.acquirer, u.business_date, u.due_date))
+		 )
+		 UPDATE final AS f
+		    SET asleep = true
+		  WHERE f.business_date NOT IN (SELECT business_date + n FROM explained CROSS JOIN generate_series(-1, 1) AS n)`,
 		`ANALYZE final`,
-	}
-	if which == FinalAsStored {
-		return d.run(ctx, stored...)
-	}
-	const everyDay = `SELECT DISTINCT business_date FROM saturated`
-	stirred := everyDay
-	if which == FinalNow && !d.all {
-		stirred = `
-		 WITH touched AS (
+	)
+}
+
+// keepFinal brings final_day up to date. Whatever it takes from the files and rows of one run, the runs of the same night add up to what
+// one run of all of them would take.
+func (d *decision) keepFinal(ctx context.Context, scope Scope, night string) error {
+	stirred := `
+		 WITH of_files AS (
+		     -- Those that others replace, too: what they said is taken back.
+		     SELECT dates, first_date, last_date
+		       FROM file
+		      WHERE kind IN ('pos_log', 'settlement')
+		        AND state = 'loaded'
+		        AND NOT decided
+		 ), touched AS (
 		     SELECT r.order_key FROM pos_now AS r JOIN file AS f USING (file_id) WHERE NOT f.decided
 		      UNION
 		     SELECT r.order_key FROM line_now AS r JOIN file AS f USING (file_id) WHERE NOT f.decided
 		 )
+		 SELECT unnest(dates) AS on_date FROM of_files
+		  UNION
+		 SELECT generate_series(first_date, last_date, interval '1 day')::date FROM of_files WHERE dates IS NULL
+		  UNION
 		 SELECT p.business_date FROM pos_now AS p JOIN touched USING (order_key)
 		  UNION
-		 SELECT l.business_date FROM line_now AS l JOIN touched USING (order_key)
+		 SELECT p.business_date FROM pos_now AS p WHERE EXISTS (SELECT FROM file WHERE NOT decided AND replaced_by IS NOT NULL)
 		  UNION
-		 SELECT v.business_date FROM verdict AS v JOIN dirty USING (order_key) WHERE ` + rests
+		 SELECT business_date FROM arrived
+		  UNION
+		 -- Whose line names another merchant, and whose did.
+		 SELECT v.business_date FROM verdict AS v JOIN sibling USING (order_key, episode)
+		  UNION
+		 SELECT v.business_date FROM verdict AS v JOIN explanation AS x USING (order_key, episode) WHERE x.action = 'check_merchant'`
+	switch {
+	case scope.Final == FinalNone || d.all:
+		stirred = `SELECT DISTINCT business_date AS on_date FROM saturated`
+	case !scope.From.IsZero():
+		stirred += `
+		  UNION
+		 SELECT generate_series('` + scope.From.String() + `'::date, '` + scope.To.String() + `', interval '1 day')::date`
 	}
-	return d.run(ctx, append([]string{
+	return d.run(ctx,
 		`CREATE TEMP TABLE saturated ON COMMIT DROP AS
 		 WITH sent AS (
 		     SELECT DISTINCT acquirer, file_date
@@ -70,20 +126,22 @@ func (d *decision) chooseFinal(ctx context.Context, which Final) error {
 		 SELECT DISTINCT u.acquirer, u.business_date, u.due_date
 		   FROM due_day AS u
 		   JOIN numbered AS n ON n.acquirer = u.acquirer AND u.due_date < n.file_date
-		  WHERE n.nth = ` + strconv.Itoa(recon.LateFiles+1),
-		`CREATE TEMP TABLE stirred ON COMMIT DROP AS ` + stirred,
+		  WHERE n.nth = `+strconv.Itoa(recon.LateFiles+1),
+		`CREATE TEMP TABLE stirred ON COMMIT DROP AS `+stirred,
 		`DELETE FROM final_day AS f
 		  WHERE NOT EXISTS (SELECT
 		                      FROM saturated AS s
 		                     WHERE (s.acquirer, s.business_date, s.due_date) = (f.acquirer, f.business_date, f.due_date))`,
-		`UPDATE final_day AS f
-		    SET as_of = ` + night + `
-		  WHERE EXISTS (SELECT FROM stirred AS s WHERE abs(s.business_date - f.business_date) <= 1)`,
 		`INSERT INTO final_day (acquirer, business_date, due_date, as_of)
-		 SELECT acquirer, business_date, due_date, ` + night + `
+		 SELECT acquirer, business_date, due_date, `+night+`
 		   FROM saturated
 		     ON CONFLICT (acquirer, business_date, due_date) DO NOTHING`,
+		// Same-day orders settle on the day before they are due.
+		`UPDATE final_day AS f
+		    SET as_of = `+night+`
+		  WHERE business_date IN (SELECT on_date + n FROM stirred CROSS JOIN generate_series(-1, 1) AS n)
+		     OR due_date IN (SELECT on_date + n FROM stirred CROSS JOIN generate_series(0, 1) AS n)`,
 		`DROP TABLE saturated`,
 		`DROP TABLE stirred`,
-	}, stored...)...)
+	)
 }

@@ -322,13 +322,13 @@ func (d *decision) storeWaiting(ctx context.Context) error {
 const explained = `order_key, file_id, line, order_id, amount, response_code, response_message, channel_txn_id, callback_time, settle_cycle`
 
 // bringResting adds the rows of orders at rest to pos_now, as far as explanations read them, and what several rows of one say
-// together to pos_said. Of those that are explained for good it brings the successes, which others are compared with.
+// together to pos_said. Of days that are asleep it brings the successes, which merchants' other orders are compared with.
 func (d *decision) bringResting(ctx context.Context) error {
 	if d.all { // nothing rests
 		return nil
 	}
 	const wanted = rests + `
-		    AND (v.pos_status = 'SUCCESS' OR NOT ` + onFinalDay + `)`
+		    AND (v.pos_status = 'SUCCESS' OR NOT ` + asleep + `)`
 	var keys, rows int64
 	if err := d.tx.QueryRow(ctx, `
 		SELECT (SELECT count(*) FROM verdict AS v WHERE `+wanted+`),

@@ -188,3 +188,138 @@ func TestFinalIncident(t *testing.T) {
 		t.Errorf("when all have settled: %q", now)
 	}
 }
+
+// causes counts orders whose ids are like a pattern by their business date, cause and incident.
+func (c *clerk) causes(like string) []string {
+	return c.b.dump(c.t, `
+		SELECT concat_ws(' ', o.business_date, x.sub_cause, x.incident_id IS NOT NULL, count(*))
+		  FROM explanation AS x
+		  JOIN pos_row AS o USING (order_key)
+		 WHERE o.order_id LIKE '`+like+`'
+		 GROUP BY o.business_date, x.sub_cause, x.incident_id
+		 ORDER BY 1`)
+}
+
+// steady writes orders of many merchants that were sold through a day of November 2026 and settled on the next.
+func (c *clerk) steady(name string, day, merchants int) {
+	c.t.Helper()
+	pos, lines := posHead, lineHead
+	for hour := 10; hour < 22; hour++ {
+		for m := range merchants {
+			pos += fmt.Sprintf("%s%d-%d,lakala,M%d,wechat,10.00,SUCCESS,2026-11-%02dT%02d:%02d:00+08:00\n", name, hour, m, m, day, hour, m)
+			lines += fmt.Sprintf("%s%d-%d,M%d,10.00,0.06,2026-11-%02d,SETTLED\n", name, hour, m, m, day+1)
+		}
+	}
+	c.write("pos-"+name+".csv", pos, "settlement-"+name+".csv", lines)
+}
+
+// An outage goes across the cut-off: the part of it whose day is final first explains the other still.
+func TestFinalOutage(t *testing.T) {
+	t.Parallel()
+	c := newClerk(t)
+	c.steady("G2", 2, 6)
+	c.steady("G3", 3, 6)
+	pos := posHead
+	for i := range 20 {
+		pos += fmt.Sprintf("F%d,lakala,M%d,wechat,10.00,UNKNOWN,2026-11-02T22:%02d:00+08:00\n", i, i%6, 40+i)
+	}
+	for i := range 3 { // of the next business date
+		pos += fmt.Sprintf("F3%d,lakala,M%d,wechat,10.00,UNKNOWN,2026-11-02T23:%02d:00+08:00\n", i, i, i)
+	}
+	c.write("pos-outage.csv", pos)
+	want := []string{"2026-11-02 channel_outage t 20", "2026-11-03 channel_outage t 3"}
+	for day := 3; day <= 19; day++ {
+		c.nightly(day)
+		if diff := gocmp.Diff(want, c.causes("F%")); day > 3 && diff != "" {
+			t.Errorf("on the %dth (-want +is):\n%s", day, diff)
+		}
+		c.holds(noon(day), noon(day))
+	}
+	c.run(pipeline.Options{Kind: "reconcile", AsOf: c.at(noon(19))})
+	if diff := gocmp.Diff(want, c.causes("F%")); diff != "" {
+		t.Errorf("made anew (-want +is):\n%s", diff)
+	}
+}
+
+// What an old outage explains for good says nothing of a freeze of its merchants.
+func TestFinalOutageIsNoFreeze(t *testing.T) {
+	t.Parallel()
+	c := newClerk(t)
+	c.steady("G2", 2, 30)
+	pos := posHead
+	for i := range 40 {
+		pos += fmt.Sprintf("F%d,lakala,M%d,wechat,10.00,UNKNOWN,2026-11-02T22:%02d:00+08:00\n", i, i%20, 10+i)
+	}
+	for i := range 3 {
+		pos += fmt.Sprintf("Z%d,lakala,M29,wechat,10.00,SUCCESS,2026-11-02T22:%02d:30+08:00\n", i, 15+i*5)
+	}
+	// The merchant sells once more, two weeks later.
+	c.write("pos-outage.csv", pos+"Z16,lakala,M29,wechat,10.00,SUCCESS,2026-11-16T12:00:00+08:00\n")
+	for day := 3; day <= 20; day++ {
+		c.nightly(day)
+	}
+	c.holds(noon(20), "at the end")
+	want := []string{"2026-11-02 channel_outage t 3", "2026-11-16 false_success f 1"}
+	if diff := gocmp.Diff(want, c.causes("Z%")); diff != "" {
+		t.Errorf("(-want +is):\n%s", diff)
+	}
+}
+
+// What happens near a final day, of whatever kind, explains its orders as if nothing had been final.
+func TestFinalIsStirred(t *testing.T) {
+	t.Parallel()
+	const dated = "order_id,merchant_id,amount,fee,settle_date,status,txn_time\n"
+	const other = "a settlement line with this order id names merchant M9"
+	for _, tc := range []struct {
+		name, why     string
+		order         string
+		before, after string   // what it is explained by
+		first, then   []string // files of the first night, and of the last, the twenty-fourth
+		without       int      // a day whose settlement file is not there
+	}{
+		{"a new order with its line", "a plain match of the day changes how its batch fared", "A", "5 of 6 orders", "6 of 7 orders", nil, []string{
+			"pos-new.csv", posHead + "N,lakala,M5,wechat,77.00,SUCCESS,2026-11-02T12:30:00+08:00\n",
+			"settlement-new.csv", lineHead + "N,M5,77.00,0.06,2026-11-24,SETTLED\n"}, 0},
+		{"the file that was missing", "its line is of another business date", "A", "has not arrived", "no line in lakala's settlement file", nil, []string{
+			"settlement-3.csv", "# acquirer: lakala\n# settle_date: 2026-11-03\n" + dated + "X,M5,7.00,0.06,2026-11-03,SETTLED,2026-10-20T12:00:00+08:00\n"}, 3},
+		{"the file of a weekend", "it should have held what was sold three days before", "D", "has not arrived", "no line in lakala's settlement file", nil, []string{
+			"settlement-9.csv", "# acquirer: lakala\n# settle_date: 2026-11-09\n" + dated + "X,M5,7.00,0.06,2026-11-09,SETTLED,2026-10-20T12:00:00+08:00\n"}, 9},
+		{"a line of another merchant comes", "it has the order's id and amount", "A", "5 of 6 orders", other, nil, []string{
+			"settlement-wrong.csv", "# acquirer: lakala\n" + dated + "A,M9,10.00,0.06,2026-11-24,SETTLED,2026-11-23T12:00:00+08:00\n"}, 0},
+		{"a line of another merchant goes", "a file without it takes its file's place", "A", other, "5 of 6 orders", []string{
+			"settlement-wrong.csv", "# acquirer: lakala\n# settle_date: 2026-11-06\n" + dated + "A,M9,10.00,0.06,2026-11-06,SETTLED,2026-11-05T12:00:00+08:00\n"}, []string{
+			"settlement-right.csv", "# acquirer: lakala\n# settle_date: 2026-11-06\n# replaces: settlement-wrong.csv\n" + dated + "T,M9,11.00,0.06,2026-11-06,SETTLED,2026-11-05T12:00:00+08:00\n"}, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			c := newClerk(t)
+			c.write("pos-0.csv", finalOrders)
+			c.write(tc.first...)
+			for day := 3; day <= 23; day++ {
+				if day != tc.without {
+					c.sells(day)
+				}
+				c.night(noon(day))
+			}
+			of := func() string {
+				list := c.evidence()
+				return list[slices.IndexFunc(list, func(e string) bool { return strings.HasPrefix(e, tc.order+" ") })]
+			}
+			if e := of(); !strings.Contains(e, tc.before) {
+				t.Errorf("before: %s", e)
+			}
+			c.write(tc.then...)
+			c.sells(24)
+			c.night(noon(24))
+			c.holds(noon(24), tc.why)
+			after := of()
+			if !strings.Contains(after, tc.after) {
+				t.Errorf("%s: %s", tc.why, after)
+			}
+			c.run(pipeline.Options{Kind: "reconcile", AsOf: c.at(noon(24))})
+			if diff := gocmp.Diff(of(), after); diff != "" {
+				t.Errorf("%s (-made anew +explained):\n%s", tc.why, diff)
+			}
+		})
+	}
+}
