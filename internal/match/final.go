@@ -48,8 +48,9 @@ func (d *decision) chooseFinal(ctx context.Context, scope Scope) error {
 		 SELECT acquirer, business_date, due_date, false AS asleep
 		   FROM final_day
 		  WHERE as_of < `+night,
-		// What is explained still is explained with what is beside it.
-		`WITH sending AS (
+		// The days of acquirers that send files.
+		`CREATE TEMP TABLE sent_day ON COMMIT DROP AS
+		 WITH sending AS (
 		     SELECT acquirer
 		       FROM file
 		      WHERE kind = 'settlement'
@@ -58,17 +59,20 @@ func (d *decision) chooseFinal(ctx context.Context, scope Scope) error {
 		      GROUP BY acquirer
 		     HAVING max(file_date) >= (`+night+`)::date - `+strconv.Itoa(longGone)+`
 		        AND count(DISTINCT file_date) > `+strconv.Itoa(recon.LateFiles)+`
-		 ), explained AS (
-		     SELECT DISTINCT u.business_date
-		       FROM due_day AS u
-		       JOIN sending AS s ON s.acquirer = u.acquirer
-		      WHERE NOT EXISTS (SELECT
-		                          FROM final AS f
-		                         WHERE (f.acquirer, f.business_date, f.due_date) = (u.acquirer, u.business_date, u.due_date))
 		 )
-		 UPDATE final AS f
+		 SELECT u.acquirer, u.business_date, u.due_date
+		   FROM due_day AS u
+		   JOIN sending AS s ON s.acquirer = u.acquirer`,
+		// What is not final is explained with what is beside it.
+		`UPDATE final AS f
 		    SET asleep = true
-		  WHERE f.business_date NOT IN (SELECT business_date + n FROM explained CROSS JOIN generate_series(-1, 1) AS n)`,
+		  WHERE f.business_date NOT IN (SELECT u.business_date + n
+		                                  FROM sent_day AS u
+		                                 CROSS JOIN generate_series(-1, 1) AS n
+		                                 WHERE NOT EXISTS (SELECT
+		                                                     FROM final AS g
+		                                                    WHERE (g.acquirer, g.business_date, g.due_date) = (u.acquirer, u.business_date, u.due_date)))`,
+		`DROP TABLE sent_day`,
 		`ANALYZE final`,
 	)
 }
