@@ -80,42 +80,31 @@ func (d *decision) chooseFinal(ctx context.Context, scope Scope) error {
 // keepFinal brings final_day up to date. Whatever it takes from the files and rows of one run, the runs of the same night add up to what
 // one run of all of them would take.
 func (d *decision) keepFinal(ctx context.Context, scope Scope, night string) error {
-	stirred := `
-		 WITH of_files AS (
-		     -- Those that others replace, too: what they said is taken back.
-		     SELECT dates, first_date, last_date
-		       FROM file
-		      WHERE kind IN ('pos_log', 'settlement')
-		        AND state = 'loaded'
-		        AND NOT decided
-		 ), touched AS (
-		     SELECT r.order_key FROM pos_now AS r JOIN file AS f USING (file_id) WHERE NOT f.decided
-		      UNION
-		     SELECT r.order_key FROM line_now AS r JOIN file AS f USING (file_id) WHERE NOT f.decided
-		 )
-		 SELECT unnest(dates) AS on_date FROM of_files
-		  UNION
-		 SELECT generate_series(first_date, last_date, interval '1 day')::date FROM of_files WHERE dates IS NULL
-		  UNION
-		 SELECT p.business_date FROM pos_now AS p JOIN touched USING (order_key)
-		  UNION
-		 SELECT p.business_date FROM pos_now AS p WHERE EXISTS (SELECT FROM file WHERE NOT decided AND replaced_by IS NOT NULL)
-		  UNION
-		 SELECT business_date FROM arrived
-		  UNION
-		 -- Whose line names another merchant, and whose did.
-		 SELECT v.business_date FROM verdict AS v JOIN sibling USING (order_key, episode)
-		  UNION
-		 SELECT v.business_date FROM verdict AS v JOIN explanation AS x USING (order_key, episode) WHERE x.action = 'check_merchant'`
+	stirred := []string{
+		// Files that others replace, too: what they said is taken back.
+		`SELECT d
+		   FROM file
+		  CROSS JOIN LATERAL unnest(COALESCE(dates, ARRAY(SELECT first_date + n FROM generate_series(0, last_date - first_date) AS n))) AS d
+		  WHERE kind IN ('pos_log', 'settlement')
+		    AND state = 'loaded'
+		    AND NOT decided`,
+		`SELECT p.business_date
+		   FROM pos_now AS p
+		  WHERE p.order_key IN (SELECT r.order_key FROM pos_now AS r JOIN file AS f USING (file_id) WHERE NOT f.decided)
+		     OR p.order_key IN (SELECT r.order_key FROM line_now AS r JOIN file AS f USING (file_id) WHERE NOT f.decided)
+		     OR EXISTS (SELECT FROM file WHERE NOT decided AND replaced_by IS NOT NULL)`,
+		`SELECT business_date FROM arrived`,
+		// Whose line names another merchant, and whose did.
+		`SELECT v.business_date FROM verdict AS v JOIN sibling USING (order_key, episode)`,
+		`SELECT v.business_date FROM verdict AS v JOIN explanation AS x USING (order_key, episode) WHERE x.action = 'check_merchant'`,
+	}
 	switch {
 	case scope.Final == FinalNone || d.all:
-		stirred = `SELECT DISTINCT business_date AS on_date FROM saturated`
+		stirred = []string{`SELECT business_date FROM saturated`}
 	case !scope.From.IsZero():
-		stirred += `
-		  UNION
-		 SELECT generate_series('` + scope.From.String() + `'::date, '` + scope.To.String() + `', interval '1 day')::date`
+		stirred = append(stirred, `SELECT '`+scope.From.String()+`'::date + n FROM generate_series(0, '`+scope.To.String()+`'::date - '`+scope.From.String()+`'::date) AS n`)
 	}
-	return d.run(ctx,
+	if err := d.run(ctx,
 		`CREATE TEMP TABLE saturated ON COMMIT DROP AS
 		 WITH sent AS (
 		     SELECT DISTINCT acquirer, file_date
@@ -131,7 +120,16 @@ func (d *decision) keepFinal(ctx context.Context, scope Scope, night string) err
 		   FROM due_day AS u
 		   JOIN numbered AS n ON n.acquirer = u.acquirer AND u.due_date < n.file_date
 		  WHERE n.nth = `+strconv.Itoa(recon.LateFiles+1),
-		`CREATE TEMP TABLE stirred ON COMMIT DROP AS `+stirred,
+		`CREATE TEMP TABLE stirred (on_date date) ON COMMIT DROP`,
+	); err != nil {
+		return err
+	}
+	for _, dates := range stirred {
+		if err := d.run(ctx, `INSERT INTO stirred `+dates); err != nil {
+			return err
+		}
+	}
+	return d.run(ctx,
 		`DELETE FROM final_day AS f
 		  WHERE NOT EXISTS (SELECT
 		                      FROM saturated AS s

@@ -70,7 +70,7 @@ func realMain(ctx context.Context, work string, args []string) error {
 	if len(args) > 0 {
 		mode, args = args[0], args[1:]
 	}
-	defaults, ok := map[string][]float64{"": {}, "night": {1e6}, "loop": {}, "again": {}, "export": {1e6}, "flagged": {4e5}, "scale": {1e6, 1e7}, "history": {2e6, 1}}[mode]
+	defaults, ok := map[string][]float64{"": {}, "night": {1e6}, "loop": {}, "again": {}, "export": {1e6}, "flagged": {4e5}, "scale": {1e6, 1e7}, "history": {2e6, 1, 2e5}}[mode]
 	if !ok || len(args) > len(defaults) {
 		return errUsage
 	}
@@ -112,7 +112,7 @@ func realMain(ctx context.Context, work string, args []string) error {
 	case "scale":
 		return b.scale(ctx, number(0), number(1))
 	default:
-		return b.history(ctx, number(0), numbers[1])
+		return b.history(ctx, number(0), numbers[1], number(2))
 	}
 }
 
@@ -494,15 +494,15 @@ func (b *bench) scale(ctx context.Context, small, large int) error {
 }
 
 // history runs one night on a database of earlier nights and on an empty one.
-func (b *bench) history(ctx context.Context, matched int, open float64) error {
+func (b *bench) history(ctx context.Context, matched int, open float64, aNight int) error {
 	const (
 		orders = 200_000
 		day    = "2026-11-02" // a Monday: what was sold before it is due by then, what is sold on it on the next day
 	)
 	start, _ := time.Parse(time.DateOnly, day)
-	days := max(1, int(math.Round(float64(matched)/orders)))
+	days := max(1, int(math.Round(float64(matched)/float64(aNight))))
 	// 1.5 in 100 of the plan's orders never settle; what comes a few days late is there by the last night.
-	nights, err := b.simulate(ctx, "history", "--plan", "bulk", "--orders", fmt.Sprint(orders), "--nights", fmt.Sprint(days), "--seed", "2",
+	nights, err := b.simulate(ctx, "history", "--plan", "bulk", "--orders", fmt.Sprint(aNight), "--nights", fmt.Sprint(days), "--seed", "2",
 		"--start", start.AddDate(0, 0, -days).Format(time.DateOnly), "--base", fmt.Sprintf("%.0f", open/1.5*100))
 	if err != nil {
 		return err
