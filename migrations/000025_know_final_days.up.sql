@@ -6,6 +6,7 @@ CREATE TABLE final_day (
     business_date date NOT NULL,
     due_date      date NOT NULL,
     as_of         timestamptz NOT NULL, -- of the night that explained them last
+    asleep        boolean NOT NULL,     -- nothing was explained beside them in the last run
     CONSTRAINT final_day_once PRIMARY KEY (acquirer, business_date, due_date)
 );
 ALTER TABLE file

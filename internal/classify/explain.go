@@ -130,7 +130,7 @@ func (e *explainer) findCohorts(ctx context.Context, tx pgx.Tx) error {
 	}
 	runs, err := readTails(ctx, tx, since, func(o *tailOrder) bool {
 		if o.explained {
-			return true
+			return false
 		}
 		_, _, ok := e.background(o)
 		if !ok {

@@ -161,21 +161,20 @@ func readIncidents(ctx context.Context, tx pgx.Tx, asOf time.Time) ([]*known, er
 }
 
 // again returns an earlier incident of which no order is explained in this run: those that it still explains are explained for good.
-func (k *known) again() (*incident, error) {
+func (k *known) again() *incident {
 	n := newIncident(k.kind, incident{id: k.id, acquirer: k.acquirer, channel: k.channel, merchant: k.merchant, terminal: k.terminal,
 		peak: k.peak, probability: k.probability})
-	if _, date, ok := strings.Cut(k.scope, " date="); ok {
-		on, err := time.Parse(time.DateOnly, date)
-		if err != nil {
-			return nil, fmt.Errorf("scope %q of incident %s: %w", k.scope, k.id, err)
+	// The date is the last of a scope's parts, where it has one.
+	if at := strings.LastIndex(k.scope, " date="); at >= 0 {
+		if on, err := time.Parse(time.DateOnly, k.scope[at+len(" date="):]); err == nil {
+			n.on = recon.DateFromUTC(on)
 		}
-		n.on = recon.DateFromUTC(on)
 	}
 	n.scope = k.scope
 	if k.inside != nil && k.outside != nil {
 		n.inside, n.outside, n.compared = *k.inside, *k.outside, true
 	}
-	return n, nil
+	return n
 }
 
 // addFinal counts, as part of the incidents that they belong to, the orders whose explanations are final.
@@ -209,9 +208,7 @@ func (e *explainer) addFinal(ctx context.Context, tx pgx.Tx) error {
 			if at < 0 {
 				return fmt.Errorf("%d orders are explained by incident %s, which no earlier run has told of", orders, id)
 			}
-			if n, err = e.earlier[at].again(); err != nil {
-				return err
-			}
+			n = e.earlier[at].again()
 			byID[id] = n
 			e.incidents[id] = n // found ones are kept by kind and scope, which no id looks like
 		}

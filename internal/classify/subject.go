@@ -67,12 +67,11 @@ const asksForOne = `v.outcome NOT IN ('matched', 'pending')
 	    OR v.missing_year IS NOT NULL AND v.outcome = 'pending'
 	    OR v.match_rule = 'ambiguous'`
 
-// final is the condition that the explanation of verdict v, where it has one, is final: it is of an order at rest, as match has it,
-// and of a day of which those are explained for good. asleep is that nothing is explained beside it either.
+// final is the condition that the explanation of verdict v, where it has one, is final: it is of an order at rest, as match has it, or of
+// one that settled though the POS has it otherwise, which shares outages with these; and of a day of which they are explained for good.
+// asleep is that nothing is explained beside it either.
 const (
-	final = `v.outcome = 'unsettled'
-	   AND v.match_rule = 'none'
-	   AND v.settle_key IS NULL
+	final = `(v.outcome = 'unsettled' AND v.match_rule = 'none' AND v.settle_key IS NULL OR v.outcome = 'status_mismatch')
 	   AND v.episode = 0
 	   AND v.due_date IS NOT NULL
 	   AND (v.acquirer, v.business_date, v.due_date) IN (SELECT acquirer, business_date, due_date FROM final)`

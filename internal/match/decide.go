@@ -25,6 +25,7 @@ type Rules struct {
 	Zone      *time.Location
 	Calendar  *calendar.Calendar
 	Acquirers recon.Acquirers
+	SleepFrom int64  // rows of POS logs in a month from which on days are put to sleep (final.go); 0 for what is usual
 	Joined    func() // called once the fresh rows are joined, which keeps all processors busy; may be nil
 }
 

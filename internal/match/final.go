@@ -30,9 +30,16 @@ const (
 // beside: nobody asks for its rows.
 const asleep = `(v.acquirer, v.business_date, v.due_date) IN (SELECT acquirer, business_date, due_date FROM final WHERE asleep)`
 
-// longGone is after how many days without a settlement file an acquirer is one that sends none any more: its last days, after which
-// not enough files have come, keep no others awake.
-const longGone = 35
+const (
+	// longGone is after how many days without a settlement file an acquirer is one that sends none any more: its last days, after
+	// which not enough files have come, keep no others awake. So it is with one that never sent any; what it shares with others is
+	// told as far as these are awake.
+	longGone = 35
+
+	// sleepFrom is from how many rows of POS logs in a month on days are put to sleep. What is usual is known from the days that are
+	// awake, for which fewer would be too few; and there is no time to be won.
+	sleepFrom = 100_000
+)
 
 // chooseFinal finds the acquirers' business dates, by due dates, of which orders at rest are explained for good, in final; and keeps in
 // final_day since which night they could be.
@@ -42,38 +49,65 @@ func (d *decision) chooseFinal(ctx context.Context, scope Scope) error {
 		if err := d.keepFinal(ctx, scope, night); err != nil {
 			return err
 		}
+		if err := d.putToSleep(ctx, night); err != nil {
+			return err
+		}
 	}
 	return d.run(ctx,
 		`CREATE TEMP TABLE final ON COMMIT DROP AS
-		 SELECT acquirer, business_date, due_date, false AS asleep
+		 SELECT acquirer, business_date, due_date, asleep
 		   FROM final_day
 		  WHERE as_of < `+night,
-		// The days of acquirers that send files.
+		`ANALYZE final`,
+	)
+}
+
+// putToSleep finds the final days beside which nothing is explained. What is not final is explained with what is beside it, whoever's
+// that is.
+func (d *decision) putToSleep(ctx context.Context, night string) error {
+	from := d.rules.SleepFrom
+	if from == 0 {
+		from = sleepFrom
+	}
+	today := `(` + night + `)::date`
+	return d.run(ctx,
 		`CREATE TEMP TABLE sent_day ON COMMIT DROP AS
-		 WITH sending AS (
-		     SELECT acquirer
-		       FROM file
-		      WHERE kind = 'settlement'
-		        AND state = 'loaded'
-		        AND replaced_by IS NULL
-		      GROUP BY acquirer
-		     HAVING max(file_date) >= (`+night+`)::date - `+strconv.Itoa(longGone)+`
-		        AND count(DISTINCT file_date) > `+strconv.Itoa(recon.LateFiles)+`
-		 )
 		 SELECT u.acquirer, u.business_date, u.due_date
 		   FROM due_day AS u
-		   JOIN sending AS s ON s.acquirer = u.acquirer`,
-		// What is not final is explained with what is beside it.
-		`UPDATE final AS f
-		    SET asleep = true
-		  WHERE f.business_date NOT IN (SELECT u.business_date + n
-		                                  FROM sent_day AS u
-		                                 CROSS JOIN generate_series(-1, 1) AS n
-		                                 WHERE NOT EXISTS (SELECT
-		                                                     FROM final AS g
-		                                                    WHERE (g.acquirer, g.business_date, g.due_date) = (u.acquirer, u.business_date, u.due_date)))`,
+		   JOIN (SELECT acquirer
+		           FROM file
+		          WHERE kind = 'settlement'
+		            AND state = 'loaded'
+		            AND replaced_by IS NULL
+		          GROUP BY acquirer
+		         HAVING max(file_date) >= `+today+` - `+strconv.Itoa(longGone)+`) AS sending USING (acquirer)`,
+		// A month without the last days, of which more files may come within the night.
+		`CREATE TEMP TABLE busy ON COMMIT DROP AS
+		 SELECT COALESCE(sum(rows_loaded), 0) >= `+strconv.FormatInt(from, 10)+` AS yes
+		   FROM file
+		  WHERE kind = 'pos_log'
+		    AND state = 'loaded'
+		    AND replaced_by IS NULL
+		    AND last_date BETWEEN `+today+` - `+strconv.Itoa(longGone)+` AND `+today+` - 4`,
+		`UPDATE final_day AS f
+		    SET asleep = n.asleep
+		   FROM (SELECT acquirer,
+		                business_date,
+		                due_date,
+		                as_of < `+night+`
+		                AND (SELECT yes FROM busy)
+		                AND business_date NOT IN (SELECT u.business_date + n
+		                                            FROM sent_day AS u
+		                                           CROSS JOIN generate_series(-1, 1) AS n
+		                                           WHERE NOT EXISTS (SELECT
+		                                                               FROM final_day AS g
+		                                                              WHERE g.as_of < `+night+`
+		                                                                AND (g.acquirer, g.business_date, g.due_date) = (u.acquirer, u.business_date, u.due_date))) AS asleep
+		           FROM final_day) AS n
+		  WHERE (n.acquirer, n.business_date, n.due_date) = (f.acquirer, f.business_date, f.due_date)
+		    AND n.asleep <> f.asleep`,
 		`DROP TABLE sent_day`,
-		`ANALYZE final`,
+		`DROP TABLE busy`,
 	)
 }
 
@@ -84,7 +118,7 @@ func (d *decision) keepFinal(ctx context.Context, scope Scope, night string) err
 		// Files that others replace, too: what they said is taken back.
 		`SELECT d
 		   FROM file
-		  CROSS JOIN LATERAL unnest(COALESCE(dates, ARRAY(SELECT first_date + n FROM generate_series(0, last_date - first_date) AS n))) AS d
+		  CROSS JOIN LATERAL unnest(COALESCE(dates, ARRAY(SELECT first_date + n FROM generate_series(0, greatest(last_date, file_date) - first_date) AS n))) AS d
 		  WHERE kind IN ('pos_log', 'settlement')
 		    AND state = 'loaded'
 		    AND NOT decided`,
@@ -94,6 +128,14 @@ func (d *decision) keepFinal(ctx context.Context, scope Scope, night string) err
 		     OR p.order_key IN (SELECT r.order_key FROM line_now AS r JOIN file AS f USING (file_id) WHERE NOT f.decided)
 		     OR EXISTS (SELECT FROM file WHERE NOT decided AND replaced_by IS NOT NULL)`,
 		`SELECT business_date FROM arrived`,
+		// Found by more than its key.
+		`SELECT v.business_date
+		   FROM verdict AS v
+		   JOIN file AS f ON f.file_id = v.settle_file_id
+		  WHERE v.settle_key <> v.order_key
+		    AND NOT f.decided`,
+		// Its payout is another or in another state.
+		`SELECT v.business_date FROM payout_changed AS c JOIN verdict AS v ON v.acquirer = c.acquirer AND v.payout_id = c.payout_id`,
 		// Whose line names another merchant, and whose did.
 		`SELECT v.business_date FROM verdict AS v JOIN sibling USING (order_key, episode)`,
 		`SELECT v.business_date FROM verdict AS v JOIN explanation AS x USING (order_key, episode) WHERE x.action = 'check_merchant'`,
@@ -134,8 +176,8 @@ func (d *decision) keepFinal(ctx context.Context, scope Scope, night string) err
 		  WHERE NOT EXISTS (SELECT
 		                      FROM saturated AS s
 		                     WHERE (s.acquirer, s.business_date, s.due_date) = (f.acquirer, f.business_date, f.due_date))`,
-		`INSERT INTO final_day (acquirer, business_date, due_date, as_of)
-		 SELECT acquirer, business_date, due_date, `+night+`
+		`INSERT INTO final_day (acquirer, business_date, due_date, as_of, asleep)
+		 SELECT acquirer, business_date, due_date, `+night+`, false
 		   FROM saturated
 		     ON CONFLICT (acquirer, business_date, due_date) DO NOTHING`,
 		// Same-day orders settle on the day before they are due.
@@ -143,6 +185,10 @@ func (d *decision) keepFinal(ctx context.Context, scope Scope, night string) err
 		    SET as_of = `+night+`
 		  WHERE business_date IN (SELECT on_date + n FROM stirred CROSS JOIN generate_series(-1, 1) AS n)
 		     OR due_date IN (SELECT on_date + n FROM stirred CROSS JOIN generate_series(0, 1) AS n)`,
+		// One file should have held them all.
+		`UPDATE final_day AS f
+		    SET as_of = `+night+`
+		  WHERE (acquirer, due_date) IN (SELECT acquirer, due_date FROM final_day WHERE as_of = `+night+`)`,
 		`DROP TABLE saturated`,
 		`DROP TABLE stirred`,
 	)

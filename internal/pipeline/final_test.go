@@ -13,6 +13,13 @@ import (
 	"github.com/posrecon/posrecon/internal/recon"
 )
 
+// sleeper is a clerk whose days are put to sleep however little is sold on them.
+func sleeper(t *testing.T) *clerk {
+	c := newClerk(t)
+	c.job.SleepFrom = 1
+	return c
+}
+
 // sells writes the files of a day of November 2026, of orders of five merchants that were sold the day before.
 func (c *clerk) sells(day int) {
 	c.t.Helper()
@@ -52,7 +59,7 @@ const finalOrders = posHead +
 // than a late line waits for. From then on it stays, until something happens on its day.
 func TestFinalExplanations(t *testing.T) {
 	t.Parallel()
-	c := newClerk(t)
+	c := sleeper(t)
 	c.write("pos-0.csv", finalOrders)
 	var last []string
 	for day := 3; day <= 17; day++ {
@@ -109,7 +116,7 @@ func TestFinalWithinANight(t *testing.T) {
 	}
 	var want []string
 	for _, runs := range [][][]string{{{"stirs.csv", "other.csv"}}, {{"stirs.csv"}, {"other.csv"}}, {{"other.csv"}, {"stirs.csv"}}} {
-		c := newClerk(t)
+		c := sleeper(t)
 		c.write("pos-0.csv", finalOrders)
 		for day := 3; day <= 17; day++ {
 			c.nightly(day)
@@ -142,7 +149,7 @@ func TestFinalWithinANight(t *testing.T) {
 // An incident stays open, with all its orders, while those that it explains are; and ends with them.
 func TestFinalIncident(t *testing.T) {
 	t.Parallel()
-	c := newClerk(t)
+	c := sleeper(t)
 	// A merchant of whom nothing settles any more, while its peers' orders do.
 	var pos, lines, late strings.Builder
 	pos.WriteString(posHead)
@@ -216,7 +223,7 @@ func (c *clerk) steady(name string, day, merchants int) {
 // An outage goes across the cut-off: the part of it whose day is final first explains the other still.
 func TestFinalOutage(t *testing.T) {
 	t.Parallel()
-	c := newClerk(t)
+	c := sleeper(t)
 	c.steady("G2", 2, 6)
 	c.steady("G3", 3, 6)
 	pos := posHead
@@ -244,7 +251,7 @@ func TestFinalOutage(t *testing.T) {
 // What an old outage explains for good says nothing of a freeze of its merchants.
 func TestFinalOutageIsNoFreeze(t *testing.T) {
 	t.Parallel()
-	c := newClerk(t)
+	c := sleeper(t)
 	c.steady("G2", 2, 30)
 	pos := posHead
 	for i := range 40 {
@@ -284,6 +291,9 @@ func TestFinalIsStirred(t *testing.T) {
 			"settlement-3.csv", "# acquirer: lakala\n# settle_date: 2026-11-03\n" + dated + "X,M5,7.00,0.06,2026-11-03,SETTLED,2026-10-20T12:00:00+08:00\n"}, 3},
 		{"the file of a weekend", "it should have held what was sold three days before", "D", "has not arrived", "no line in lakala's settlement file", nil, []string{
 			"settlement-9.csv", "# acquirer: lakala\n# settle_date: 2026-11-09\n" + dated + "X,M5,7.00,0.06,2026-11-09,SETTLED,2026-10-20T12:00:00+08:00\n"}, 9},
+		{"a late line without its order's id", "a match of the day by more than the key does as well", "A", "no line in lakala's settlement file", "6 of 7 orders", []string{
+			"pos-reference.csv", "order_id,acquirer,merchant_id,channel,amount,status,txn_time,channel_txn_id\nR,lakala,M5,wechat,55.00,SUCCESS,2026-11-02T12:30:00+08:00,CT1234\n"}, []string{
+			"settlement-late.csv", "# acquirer: lakala\norder_id,merchant_id,amount,fee,settle_date,status,channel_txn_id\nZZ,M5,55.00,0.06,2026-11-24,SETTLED,CT1234\n"}, 0},
 		{"a line of another merchant comes", "it has the order's id and amount", "A", "5 of 6 orders", other, nil, []string{
 			"settlement-wrong.csv", "# acquirer: lakala\n" + dated + "A,M9,10.00,0.06,2026-11-24,SETTLED,2026-11-23T12:00:00+08:00\n"}, 0},
 		{"a line of another merchant goes", "a file without it takes its file's place", "A", other, "5 of 6 orders", []string{
@@ -292,7 +302,7 @@ func TestFinalIsStirred(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			c := newClerk(t)
+			c := sleeper(t)
 			c.write("pos-0.csv", finalOrders)
 			c.write(tc.first...)
 			for day := 3; day <= 23; day++ {
@@ -321,5 +331,117 @@ func TestFinalIsStirred(t *testing.T) {
 				t.Errorf("%s (-made anew +explained):\n%s", tc.why, diff)
 			}
 		})
+	}
+}
+
+// What orders of a day share with others that are explained for good is found as long as anything is explained by it.
+func TestFinalShares(t *testing.T) {
+	t.Parallel()
+	unknown := func(name, acquirer, merchant string, n, from, step int) string {
+		rows := ""
+		for i := range n {
+			rows += fmt.Sprintf("%s%d,%s,%s%d,wechat,10.00,UNKNOWN,2026-11-02T21:%02d:30+08:00\n", name, i, acquirer, merchant, i%6, from+i*step)
+		}
+		return rows
+	}
+	for _, tc := range []struct {
+		name, why string
+		steady    bool
+		first     int // night
+		files     func(day int) []string
+		explained string // orders whose explanations are compared
+	}{
+		{"settled in an outage", "what settled though the POS does not know it is no order at rest", true, 3, func(day int) []string {
+			if day > 3 {
+				return nil
+			}
+			return []string{"pos-outage.csv", posHead + unknown("F", "lakala", "M", 20, 20, 1) + unknown("S", "lakala", "M", 3, 22, 1),
+				"settlement-outage.csv", lineHead + "S0,M0,10.00,0.06,2026-11-03,SETTLED\nS1,M1,10.00,0.06,2026-11-03,SETTLED\nS2,M2,10.00,0.06,2026-11-03,SETTLED\n"}
+		}, "S%"},
+		{"an acquirer of a file a week", "its days are not final yet, and share the outage of another's that are", true, 3, func(day int) []string {
+			files := []string{}
+			if day == 3 {
+				files = append(files, "pos-outage.csv", posHead+unknown("F", "lakala", "M", 6, 20, 1)+unknown("S", "chinaums", "N", 3, 21, 2))
+			}
+			if day%7 == 3 {
+				files = append(files, fmt.Sprintf("settlement-weekly-%d.csv", day), fmt.Sprintf("# acquirer: chinaums\norder_id,merchant_id,amount,fee,settle_date,status\nU%d,N1,10.00,0.06,2026-11-%02d,SETTLED\n", day, day))
+			}
+			return files
+		}, "S%"},
+		{"a freeze after a file that never came", "what the file explains begins no freeze", false, 4, func(day int) []string {
+			if day > 4 {
+				return nil
+			}
+			pos := posHead
+			for m := range 8 {
+				for i := range 3 {
+					pos += fmt.Sprintf("L%d-%d,lakala,M%d,wechat,10.00,SUCCESS,2026-11-02T12:%02d:00+08:00\n", m, i, 20+m, m*3+i)
+				}
+			}
+			for d := 16; d <= 18; d++ {
+				for i := range 3 {
+					pos += fmt.Sprintf("Z%d-%d,lakala,M20,wechat,10.00,SUCCESS,2026-11-%02dT12:%02d:00+08:00\n", d, i, d, i)
+				}
+			}
+			return []string{"pos-freeze.csv", pos}
+		}, "Z%"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			c := sleeper(t)
+			if tc.steady {
+				c.steady("G2", 2, 6)
+				c.steady("G3", 3, 6)
+			}
+			for day := tc.first; day <= 20; day++ {
+				c.write(tc.files(day)...)
+				c.nightly(day)
+			}
+			c.holds(noon(20), tc.why)
+			if asleep := c.b.dump(t, `SELECT count(*)::text FROM final_day WHERE asleep`); tc.name != "an acquirer of a file a week" && asleep[0] == "0" {
+				t.Error("no day is asleep")
+			}
+			of := func() []string {
+				return c.b.dump(t, `
+					SELECT concat_ws(' ', o.order_id, x.sub_cause, x.incident_id, x.confidence, x.evidence)
+					  FROM explanation AS x
+					  JOIN pos_row AS o USING (order_key)
+					 WHERE o.order_id LIKE '`+tc.explained+`'
+					 ORDER BY o.order_id`)
+			}
+			told := of()
+			if len(told) < 3 {
+				t.Fatalf("%d are explained", len(told))
+			}
+			c.run(pipeline.Options{Kind: "reconcile", AsOf: c.at(noon(20))})
+			if diff := gocmp.Diff(of(), told); diff != "" {
+				t.Errorf("%s (-made anew +explained):\n%s", tc.why, diff)
+			}
+		})
+	}
+}
+
+// A due date that was counted by a cycle which was corrected keeps a day awake in the run, and is forgotten by who counts all of them anew.
+func TestFinalOfACorrectedCycle(t *testing.T) {
+	t.Parallel()
+	c := sleeper(t)
+	c.steady("G2", 2, 30)
+	pos := posHead
+	for i := range 40 {
+		pos += fmt.Sprintf("F%d,lakala,M%d,wechat,10.00,UNKNOWN,2026-11-02T22:%02d:00+08:00\n", i, i%20, 10+i)
+	}
+	for i := range 3 {
+		pos += fmt.Sprintf("Z%d,lakala,M29,wechat,10.00,SUCCESS,2026-11-02T22:%02d:30+08:00\n", i, 15+i*5)
+		pos += fmt.Sprintf("Y%d,lakala,M29,wechat,10.00,SUCCESS,2026-11-%02dT12:00:00+08:00\n", i, 16+i)
+	}
+	const cycles = "order_id,acquirer,merchant_id,channel,amount,status,txn_time,settle_cycle\nW,lakala,M1,wechat,10.00,SUCCESS,2026-11-02T12:34:00+08:00,"
+	c.write("pos-outage.csv", pos, "pos-cycle-1.csv", cycles+"T+30\n")
+	c.nightly(3)
+	c.write("pos-cycle-2.csv", "# replaces: pos-cycle-1.csv\n"+cycles+"T+1\n")
+	for day := 4; day <= 19; day++ {
+		c.nightly(day)
+		if day > 16 {
+			c.holds(noon(day), noon(day))
+		}
 	}
 }

@@ -43,6 +43,10 @@ type Job struct {
 	Program  string             // name and version, for the record of runs
 	Profiles []*profile.Profile // the user's own formats
 	Weights  *classify.Weights  // of causes; nil for those that ship
+
+	// SleepFrom is from how many rows of POS logs in a month on days whose explanations are final are not read any more; 0 for what is
+	// usual. The explanations are the same.
+	SleepFrom int64
 }
 
 // Options say what one run does.
@@ -346,7 +350,7 @@ func (j *Job) decide(ctx context.Context, tx pgx.Tx, scope match.Scope, opt Opti
 	if scope.Final, err = j.final(ctx, tx, asOf, anew); err != nil {
 		return err
 	}
-	rules := match.Rules{AsOf: asOf, Zone: j.Config.Zone, Calendar: j.Calendar, Acquirers: j.Config.Acquirers, Joined: joined}
+	rules := match.Rules{AsOf: asOf, Zone: j.Config.Zone, Calendar: j.Calendar, Acquirers: j.Config.Acquirers, SleepFrom: j.SleepFrom, Joined: joined}
 	result, err := match.Decide(ctx, tx, scope, rules)
 	if err != nil {
 		return fmt.Errorf("decide: %w", err)

@@ -42,7 +42,7 @@ var possible = []struct {
 		"outcome": `'matched'`, "match_rule": `'order_id'`, "type": `'SALE'`, "acquirer": `'lakala'`, "merchant_id": `'M1'`, "channel": `'WECHAT'`, "currency": `'CNY'`,
 		"pos_status": `'SUCCESS'`, "settle_status": `'SETTLED'`, "pos_amount": `1.00`, "settled_amount": `1.00`, "received": `1.00`}},
 	{"due_day", columns{"acquirer": `'lakala'`, "business_date": `'2026-11-02'`, "cycle": `''`, "due_date": `'2026-11-03'`}},
-	{"final_day", columns{"acquirer": `'lakala'`, "business_date": `'2026-11-02'`, "due_date": `'2026-11-03'`, "as_of": `'2026-11-20 12:00+08'`}},
+	{"final_day", columns{"acquirer": `'lakala'`, "business_date": `'2026-11-02'`, "due_date": `'2026-11-03'`, "as_of": `'2026-11-20 12:00+08'`, "asleep": `false`}},
 	{"payout_state", columns{"acquirer": `'lakala'`, "payout_id": `'P1'`, "last_id": `'P1'`, "merchant_id": `'M1'`, "status": `'PAID'`, "amount": `1.00`, "currency": `'CNY'`,
 		"payout_date": `'2026-11-03'`, "version_time": `'2026-11-03 09:00+08'`, "file_id": `1`, "line": `2`, "fact": `'P1 PAID'`}},
 	{"plain_match", columns{"acquirer": `'lakala'`, "merchant_id": `'M1'`, "channel": `'WECHAT'`, "type": `'SALE'`, "currency": `'CNY'`, "business_date": `'2026-11-02'`,
