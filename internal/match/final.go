@@ -13,6 +13,8 @@ import (
 // or the day before or after, for an outage goes across midnight; or of the date that it was due on, as the file has that should
 // have held it.
 //
+// Beside a day that is explained, final ones are read for what orders of both share; all others are asleep, and cost a night nothing.
+//
 // A night is an as-of instant, in however many runs its files come: of what one of them explains again, final_day has the night, and so do
 // the later ones.
 
@@ -69,7 +71,7 @@ func (d *decision) putToSleep(ctx context.Context, night string) error {
 	if from == 0 {
 		from = sleepFrom
 	}
-	today := `(` + night + `)::date`
+	today := `'` + recon.DateOf(d.rules.AsOf, d.rules.Zone).String() + `'::date`
 	return d.run(ctx,
 		`CREATE TEMP TABLE sent_day ON COMMIT DROP AS
 		 SELECT u.acquirer, u.business_date, u.due_date
