@@ -78,10 +78,9 @@ const missingSQL = `
 		           v.order_key,
 		           v.settle_key IS NOT NULL AS line,
 		           COALESCE(v.settle_status = 'SETTLED', false) AS arrived,
-		           x.incident_id IS NOT NULL AND x.sub_cause <> 'account_frozen' AND ` + asleep + ` AS explained
+		           ` + asleep + ` AS asleep
 		      FROM verdict AS v
 		      JOIN suspect AS s ON s.acquirer = v.acquirer AND s.merchant_id = v.merchant_id
-		      LEFT JOIN explanation AS x ON (x.order_key, x.episode) = (v.order_key, v.episode)
 		      LEFT JOIN sibling AS b ON (b.order_key, b.episode) = (v.order_key, v.episode)
 		     WHERE v.business_date > $1
 		       AND v.has_order
@@ -103,9 +102,15 @@ const missingSQL = `
 // which something is told, and those that a line withholds.
 func readTails(ctx context.Context, tx pgx.Tx, since recon.Date, told func(*tailOrder) bool) ([]tailOrder, error) {
 	rows, err := tx.Query(ctx, missingSQL+`
-		SELECT acquirer, merchant_id, channel, business_date, due_date, txn_time, order_key, line, explained
-		  FROM missing
-		 ORDER BY acquirer, merchant_id, txn_time, order_key`, since.UTC())
+		SELECT m.acquirer, m.merchant_id, m.channel, m.business_date, m.due_date, m.txn_time, m.order_key, m.line, x.order_key IS NOT NULL
+		  FROM missing AS m
+		  LEFT JOIN explanation AS x
+		    ON m.asleep
+		   AND x.order_key = m.order_key
+		   AND x.episode = 0
+		   AND x.incident_id IS NOT NULL
+		   AND x.sub_cause <> 'account_frozen'
+		 ORDER BY m.acquirer, m.merchant_id, m.txn_time, m.order_key`, since.UTC())
 	if err != nil {
 		return nil, err
 	}
