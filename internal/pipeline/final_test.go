@@ -248,10 +248,9 @@ func TestFinalOutage(t *testing.T) {
 	}
 }
 
-// What an old outage explains for good says nothing of a freeze of its merchants.
-func TestFinalOutageIsNoFreeze(t *testing.T) {
-	t.Parallel()
-	c := sleeper(t)
+// losesInOutage writes a day with an outage in which merchant M29 has three successes without a line, and what is sold later.
+func (c *clerk) losesInOutage(later string) {
+	c.t.Helper()
 	c.steady("G2", 2, 30)
 	pos := posHead
 	for i := range 40 {
@@ -260,8 +259,15 @@ func TestFinalOutageIsNoFreeze(t *testing.T) {
 	for i := range 3 {
 		pos += fmt.Sprintf("Z%d,lakala,M29,wechat,10.00,SUCCESS,2026-11-02T22:%02d:30+08:00\n", i, 15+i*5)
 	}
+	c.write("pos-outage.csv", pos+later)
+}
+
+// What an old outage explains for good says nothing of a freeze of its merchants.
+func TestFinalOutageIsNoFreeze(t *testing.T) {
+	t.Parallel()
+	c := sleeper(t)
 	// The merchant sells once more, two weeks later.
-	c.write("pos-outage.csv", pos+"Z16,lakala,M29,wechat,10.00,SUCCESS,2026-11-16T12:00:00+08:00\n")
+	c.losesInOutage("Z16,lakala,M29,wechat,10.00,SUCCESS,2026-11-16T12:00:00+08:00\n")
 	for day := 3; day <= 20; day++ {
 		c.nightly(day)
 	}
@@ -425,17 +431,13 @@ func TestFinalShares(t *testing.T) {
 func TestFinalOfACorrectedCycle(t *testing.T) {
 	t.Parallel()
 	c := sleeper(t)
-	c.steady("G2", 2, 30)
-	pos := posHead
-	for i := range 40 {
-		pos += fmt.Sprintf("F%d,lakala,M%d,wechat,10.00,UNKNOWN,2026-11-02T22:%02d:00+08:00\n", i, i%20, 10+i)
-	}
+	later := ""
 	for i := range 3 {
-		pos += fmt.Sprintf("Z%d,lakala,M29,wechat,10.00,SUCCESS,2026-11-02T22:%02d:30+08:00\n", i, 15+i*5)
-		pos += fmt.Sprintf("Y%d,lakala,M29,wechat,10.00,SUCCESS,2026-11-%02dT12:00:00+08:00\n", i, 16+i)
+		later += fmt.Sprintf("Y%d,lakala,M29,wechat,10.00,SUCCESS,2026-11-%02dT12:00:00+08:00\n", i, 16+i)
 	}
+	c.losesInOutage(later)
 	const cycles = "order_id,acquirer,merchant_id,channel,amount,status,txn_time,settle_cycle\nW,lakala,M1,wechat,10.00,SUCCESS,2026-11-02T12:34:00+08:00,"
-	c.write("pos-outage.csv", pos, "pos-cycle-1.csv", cycles+"T+30\n")
+	c.write("pos-cycle-1.csv", cycles+"T+30\n")
 	c.nightly(3)
 	c.write("pos-cycle-2.csv", "# replaces: pos-cycle-1.csv\n"+cycles+"T+1\n")
 	for day := 4; day <= 19; day++ {
