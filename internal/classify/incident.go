@@ -206,7 +206,7 @@ func (e *explainer) addFinal(ctx context.Context, tx pgx.Tx) error {
 		if n == nil {
 			at := slices.IndexFunc(e.earlier, func(k *known) bool { return k.id == id })
 			if at < 0 {
-				return fmt.Errorf("%d orders are explained by incident %s, which no earlier run has told of", orders, id)
+				return fmt.Errorf("%d orders are explained by incident %s, which no earlier run has told of: 'posrecon reconcile' explains them anew", orders, id)
 			}
 			n = e.earlier[at].again()
 			byID[id] = n
