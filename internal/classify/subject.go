@@ -71,12 +71,13 @@ const asksForOne = `v.outcome NOT IN ('matched', 'pending')
 // one that settled though the POS has it otherwise, which shares outages with these; and of a day of which they are explained for good.
 // asleep is that nothing is explained beside it either.
 const (
-	final = `(v.outcome = 'unsettled' AND v.match_rule = 'none' AND v.settle_key IS NULL OR v.outcome = 'status_mismatch')
+	final  = canBeFinal + ` IN (SELECT acquirer, business_date, due_date FROM final)`
+	asleep = canBeFinal + ` IN (SELECT acquirer, business_date, due_date FROM final WHERE asleep)`
+
+	canBeFinal = `(v.outcome = 'unsettled' AND v.match_rule = 'none' AND v.settle_key IS NULL OR v.outcome = 'status_mismatch')
 	   AND v.episode = 0
 	   AND v.due_date IS NOT NULL
-	   AND (v.acquirer, v.business_date, v.due_date) IN (SELECT acquirer, business_date, due_date FROM final)`
-	asleep = final + `
-	   AND (v.acquirer, v.business_date, v.due_date) IN (SELECT acquirer, business_date, due_date FROM final WHERE asleep)`
+	   AND (v.acquirer, v.business_date, v.due_date)`
 )
 
 // subjectsSQL selects the subjects of a run in a fixed order. All of them are open, so that the decision has their rows at hand.

@@ -113,8 +113,8 @@ func (d *decision) putToSleep(ctx context.Context, night string) error {
 	)
 }
 
-// keepFinal brings final_day up to date. Whatever it takes from the files and rows of one run, the runs of the same night add up to what
-// one run of all of them would take.
+// keepFinal brings final_day up to date. What it takes from the files and rows of one run, the runs of the same night add up to what one
+// run of all of them would take; but for a pair, a sibling or the state of a payout that a later run of the night undoes.
 func (d *decision) keepFinal(ctx context.Context, scope Scope, night string) error {
 	stirred := []string{
 		// Files that others replace, too: what they said is taken back.

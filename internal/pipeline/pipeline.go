@@ -45,7 +45,7 @@ type Job struct {
 	Weights  *classify.Weights  // of causes; nil for those that ship
 
 	// SleepFrom is from how many rows of POS logs in a month on days whose explanations are final are not read any more; 0 for what is
-	// usual. The explanations are the same.
+	// usual. Tests, whose logs are small, set it.
 	SleepFrom int64
 }
 
