@@ -220,9 +220,8 @@ func TestStalePidFile(t *testing.T) {
 		if err := errors.Join(os.WriteFile(pidFile, []byte(text), 0o600), as.own(pidFile)); err != nil {
 			t.Fatal(err)
 		}
-		// A child that a test beside this one is just starting has the lock of the last server until it is a program of its own.
 		o := options(dir)
-		o.Wait = 10 * time.Second
+		o.Wait = childHolds
 		s, err := Start(t.Context(), o)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)

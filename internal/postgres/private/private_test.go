@@ -90,8 +90,13 @@ func options(dir string) Options {
 	return Options{DataDir: dir, NoDownload: true, Settings: map[string]string{"shared_buffers": "16MB"}}
 }
 
+// childHolds is how long a child that a test beside this one is just starting may have the lock of the last server: until it is a program
+// of its own. A lock that was not given back is held longer.
+const childHolds = 10 * time.Second
+
 func mustStart(t *testing.T, o Options) *Server {
 	t.Helper()
+	o.Wait = max(o.Wait, childHolds)
 	s, err := Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
