@@ -31,10 +31,19 @@ type View struct {
 	Contact   func(acquirer string) string
 }
 
-// column is one column of the contract. A number is never guarded against spreadsheet formulas; any text is.
+// kind is what a column holds.
+type kind int
+
+const (
+	kindText   kind = iota // of files and persons: guarded against spreadsheet formulas
+	kindNumber             // never guarded
+	kindWord               // one of the contract's, or a date: neither a formula nor in need of quotes
+)
+
+// column is one column of the contract.
 type column struct {
 	name, zh string
-	number   bool
+	kind     kind
 	// add appends the row's value, and nothing where it is absent.
 	add func(b []byte, v *View, r *row) []byte
 }
@@ -88,65 +97,65 @@ func addDate(b []byte, d day) []byte {
 
 // columns are the contract's, in its order.
 var columns = []column{
-	{"business_date", "账期", false, func(b []byte, _ *View, r *row) []byte { return addDate(b, r.businessDate) }},
-	{"order_id", "商户订单号", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.orderID...) }},
-	{"refund_id", "退款单号", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.refundID...) }},
-	{"original_order_id", "原订单号", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.originalOrderID...) }},
-	{"acquirer", "收单机构", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.acquirer...) }},
-	{"merchant_id", "商户号", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.merchantID...) }},
-	{"store_id", "门店", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.storeID...) }},
-	{"terminal_id", "终端号", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.terminalID...) }},
-	{"channel", "渠道", false, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.channel) }},
-	{"channel_txn_id", "渠道交易号", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.channelTxnID...) }},
-	{"ref_no", "参考号", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.refNo...) }},
-	{"type", "交易类型", false, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.typ) }},
-	{"txn_time", "交易时间", false, func(b []byte, v *View, r *row) []byte {
+	{"business_date", "账期", kindWord, func(b []byte, _ *View, r *row) []byte { return addDate(b, r.businessDate) }},
+	{"order_id", "商户订单号", kindText, func(b []byte, _ *View, r *row) []byte { return append(b, r.orderID...) }},
+	{"refund_id", "退款单号", kindText, func(b []byte, _ *View, r *row) []byte { return append(b, r.refundID...) }},
+	{"original_order_id", "原订单号", kindText, func(b []byte, _ *View, r *row) []byte { return append(b, r.originalOrderID...) }},
+	{"acquirer", "收单机构", kindText, func(b []byte, _ *View, r *row) []byte { return append(b, r.acquirer...) }},
+	{"merchant_id", "商户号", kindText, func(b []byte, _ *View, r *row) []byte { return append(b, r.merchantID...) }},
+	{"store_id", "门店", kindText, func(b []byte, _ *View, r *row) []byte { return append(b, r.storeID...) }},
+	{"terminal_id", "终端号", kindText, func(b []byte, _ *View, r *row) []byte { return append(b, r.terminalID...) }},
+	{"channel", "渠道", kindText, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.channel) }},
+	{"channel_txn_id", "渠道交易号", kindText, func(b []byte, _ *View, r *row) []byte { return append(b, r.channelTxnID...) }},
+	{"ref_no", "参考号", kindText, func(b []byte, _ *View, r *row) []byte { return append(b, r.refNo...) }},
+	{"type", "交易类型", kindWord, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.typ) }},
+	{"txn_time", "交易时间", kindWord, func(b []byte, v *View, r *row) []byte {
 		if !r.txnTime.valid {
 			return b
 		}
 		return r.txnTime.In(v.Zone).AppendFormat(b, time.RFC3339)
 	}},
-	{"currency", "币种", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.currency...) }},
-	{"pos_amount", "订单金额", true, func(b []byte, _ *View, r *row) []byte { return addMoney(b, r.posAmount) }},
-	{"settled_amount", "结算金额", true, func(b []byte, _ *View, r *row) []byte { return addMoney(b, r.settledAmount) }},
-	{"difference", "差额", true, func(b []byte, _ *View, r *row) []byte { return addDifference(b, r.posAmount, r.settledAmount) }},
-	{"fee", "手续费", true, func(b []byte, _ *View, r *row) []byte { return addMoney(b, r.fee) }},
-	{"net_amount", "结算净额", true, func(b []byte, _ *View, r *row) []byte { return addMoney(b, r.netAmount) }},
-	{"amount_due", "应到账", true, func(b []byte, _ *View, r *row) []byte { return addMoney(b, r.due) }},
-	{"amount_arrived", "已到账", true, func(b []byte, _ *View, r *row) []byte { return addMoney(b, r.arrived) }},
-	{"amount_owed", "短款", true, func(b []byte, _ *View, r *row) []byte { return addMoney(b, r.owed) }},
-	{"amount_excess", "长款", true, func(b []byte, _ *View, r *row) []byte { return addMoney(b, r.excess) }},
-	{"pos_status", "POS状态", false, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.posStatus) }},
-	{"settle_status", "结算状态", false, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.settleStatus) }},
-	{"outcome", "对账结果", false, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.outcome) }},
-	{"cause", "原因", false, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.cause) }},
-	{"sub_cause", "原因细类", false, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.subCause) }},
-	{"confidence", "置信度", true, func(b []byte, _ *View, r *row) []byte { return addMoney(b, r.confidence) }},
-	{"certainty", "把握", false, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.certainty) }},
-	{"incident_id", "事件号", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.incidentID...) }},
-	{"evidence", "证据", false, func(b []byte, v *View, r *row) []byte { return v.addSentences(b, r.evidence) }},
-	{"counter_evidence", "反向证据", false, func(b []byte, v *View, r *row) []byte { return v.addSentences(b, r.counterEvidence) }},
-	{"recommended_action", "建议处理", false, func(b []byte, v *View, r *row) []byte {
+	{"currency", "币种", kindText, func(b []byte, _ *View, r *row) []byte { return append(b, r.currency...) }},
+	{"pos_amount", "订单金额", kindNumber, func(b []byte, _ *View, r *row) []byte { return addMoney(b, r.posAmount) }},
+	{"settled_amount", "结算金额", kindNumber, func(b []byte, _ *View, r *row) []byte { return addMoney(b, r.settledAmount) }},
+	{"difference", "差额", kindNumber, func(b []byte, _ *View, r *row) []byte { return addDifference(b, r.posAmount, r.settledAmount) }},
+	{"fee", "手续费", kindNumber, func(b []byte, _ *View, r *row) []byte { return addMoney(b, r.fee) }},
+	{"net_amount", "结算净额", kindNumber, func(b []byte, _ *View, r *row) []byte { return addMoney(b, r.netAmount) }},
+	{"amount_due", "应到账", kindNumber, func(b []byte, _ *View, r *row) []byte { return addMoney(b, r.due) }},
+	{"amount_arrived", "已到账", kindNumber, func(b []byte, _ *View, r *row) []byte { return addMoney(b, r.arrived) }},
+	{"amount_owed", "短款", kindNumber, func(b []byte, _ *View, r *row) []byte { return addMoney(b, r.owed) }},
+	{"amount_excess", "长款", kindNumber, func(b []byte, _ *View, r *row) []byte { return addMoney(b, r.excess) }},
+	{"pos_status", "POS状态", kindWord, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.posStatus) }},
+	{"settle_status", "结算状态", kindWord, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.settleStatus) }},
+	{"outcome", "对账结果", kindWord, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.outcome) }},
+	{"cause", "原因", kindWord, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.cause) }},
+	{"sub_cause", "原因细类", kindWord, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.subCause) }},
+	{"confidence", "置信度", kindNumber, func(b []byte, _ *View, r *row) []byte { return addMoney(b, r.confidence) }},
+	{"certainty", "把握", kindWord, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.certainty) }},
+	{"incident_id", "事件号", kindText, func(b []byte, _ *View, r *row) []byte { return append(b, r.incidentID...) }},
+	{"evidence", "证据", kindText, func(b []byte, v *View, r *row) []byte { return v.addSentences(b, r.evidence) }},
+	{"counter_evidence", "反向证据", kindText, func(b []byte, v *View, r *row) []byte { return v.addSentences(b, r.counterEvidence) }},
+	{"recommended_action", "建议处理", kindText, func(b []byte, v *View, r *row) []byte {
 		if v.Lang == Chinese {
 			return append(b, classify.Actions[string(r.action)].ZH...)
 		}
 		return append(b, classify.Actions[string(r.action)].EN...)
 	}},
-	{"contact", "联系", false, func(b []byte, v *View, r *row) []byte { return append(b, v.contact(r)...) }},
-	{"due_date", "应到账日", false, func(b []byte, _ *View, r *row) []byte { return addDate(b, r.dueDate) }},
-	{"days_overdue", "逾期天数", true, func(b []byte, v *View, r *row) []byte { return strconv.AppendInt(b, int64(v.daysOverdue(r)), 10) }},
-	{"settle_date", "结算日", false, func(b []byte, _ *View, r *row) []byte { return addDate(b, r.settleDate) }},
-	{"payout_id", "划款单号", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.payoutID...) }},
-	{"payout_status", "划款状态", false, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.payoutStatus) }},
-	{"match_rule", "匹配规则", false, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.matchRule) }},
-	{"needs_follow_up", "需跟进", false, func(b []byte, v *View, r *row) []byte { return v.addBool(b, r.needsFollowUp) }},
-	{"case_id", "差错单号", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.caseID...) }},
-	{"case_status", "处理状态", false, func(b []byte, v *View, r *row) []byte { return append(b, v.caseStatus(string(r.caseStatus))...) }},
-	{"assignee", "责任人", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.assignee...) }},
-	{"source_file", "POS文件", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.sourceFile...) }},
-	{"source_line", "POS行号", true, func(b []byte, _ *View, r *row) []byte { return append(b, r.sourceLine...) }},
-	{"settle_source_file", "结算文件", false, func(b []byte, _ *View, r *row) []byte { return append(b, r.settleSourceFile...) }},
-	{"settle_source_line", "结算行号", true, func(b []byte, _ *View, r *row) []byte { return append(b, r.settleSourceLine...) }},
+	{"contact", "联系", kindText, func(b []byte, v *View, r *row) []byte { return append(b, v.contact(r)...) }},
+	{"due_date", "应到账日", kindWord, func(b []byte, _ *View, r *row) []byte { return addDate(b, r.dueDate) }},
+	{"days_overdue", "逾期天数", kindNumber, func(b []byte, v *View, r *row) []byte { return strconv.AppendInt(b, int64(v.daysOverdue(r)), 10) }},
+	{"settle_date", "结算日", kindWord, func(b []byte, _ *View, r *row) []byte { return addDate(b, r.settleDate) }},
+	{"payout_id", "划款单号", kindText, func(b []byte, _ *View, r *row) []byte { return append(b, r.payoutID...) }},
+	{"payout_status", "划款状态", kindWord, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.payoutStatus) }},
+	{"match_rule", "匹配规则", kindWord, func(b []byte, v *View, r *row) []byte { return v.addWord(b, r.matchRule) }},
+	{"needs_follow_up", "需跟进", kindWord, func(b []byte, v *View, r *row) []byte { return v.addBool(b, r.needsFollowUp) }},
+	{"case_id", "差错单号", kindText, func(b []byte, _ *View, r *row) []byte { return append(b, r.caseID...) }},
+	{"case_status", "处理状态", kindWord, func(b []byte, v *View, r *row) []byte { return append(b, v.caseStatus(string(r.caseStatus))...) }},
+	{"assignee", "责任人", kindText, func(b []byte, _ *View, r *row) []byte { return append(b, r.assignee...) }},
+	{"source_file", "POS文件", kindText, func(b []byte, _ *View, r *row) []byte { return append(b, r.sourceFile...) }},
+	{"source_line", "POS行号", kindNumber, func(b []byte, _ *View, r *row) []byte { return append(b, r.sourceLine...) }},
+	{"settle_source_file", "结算文件", kindText, func(b []byte, _ *View, r *row) []byte { return append(b, r.settleSourceFile...) }},
+	{"settle_source_line", "结算行号", kindNumber, func(b []byte, _ *View, r *row) []byte { return append(b, r.settleSourceLine...) }},
 }
 
 // header returns the column's name in the view's language.

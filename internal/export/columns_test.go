@@ -43,19 +43,30 @@ func TestColumns(t *testing.T) {
 	}
 }
 
-// Numeric columns are never guarded, so nothing but a number may ever stand in one: they are exactly these.
-func TestNumbers(t *testing.T) {
+// What is no text is not guarded, so nothing but a number, a date or a word of the contract may ever stand there: they are exactly
+// these.
+func TestKinds(t *testing.T) {
 	t.Parallel()
-	var numbers []string
+	of := map[kind][]string{}
 	for _, c := range columns {
-		if c.number {
-			numbers = append(numbers, c.name)
-		}
+		of[c.kind] = append(of[c.kind], c.name)
 	}
-	want := []string{"pos_amount", "settled_amount", "difference", "fee", "net_amount", "amount_due", "amount_arrived", "amount_owed",
-		"amount_excess", "confidence", "days_overdue", "source_line", "settle_source_line"}
-	if diff := cmp.Diff(want, numbers); diff != "" {
-		t.Errorf("numeric columns (-want +got):\n%s", diff)
+	delete(of, kindText)
+	want := map[kind][]string{
+		kindNumber: {"pos_amount", "settled_amount", "difference", "fee", "net_amount", "amount_due", "amount_arrived", "amount_owed",
+			"amount_excess", "confidence", "days_overdue", "source_line", "settle_source_line"},
+		kindWord: {"business_date", "type", "txn_time", "pos_status", "settle_status", "outcome", "cause", "sub_cause", "certainty", "due_date",
+			"settle_date", "payout_status", "match_rule", "needs_follow_up", "case_status"},
+	}
+	if diff := cmp.Diff(want, of); diff != "" {
+		t.Errorf("columns that are no text (-want +got):\n%s", diff)
+	}
+	for en, zh := range words {
+		for _, word := range []string{en, zh} {
+			if got := string(quote([]byte(word), 0)); got != word {
+				t.Errorf("%s would have to be written as %s", word, got)
+			}
+		}
 	}
 }
 

@@ -11,6 +11,6 @@ import (
 var Ways = map[string]int{"lookUp": lookUp, "unbound": unbound, "readAll": readAll, "readAllFor": readAllFor}
 
 // WriteBy writes a selection as CSV whose rows are got by one way.
-func WriteBy(ctx context.Context, tx pgx.Tx, w io.Writer, sel Selection, view View, way int) (int64, error) {
-	return writeCSV(w, &view, func(do func(*row) error) error { return eachBy(ctx, tx, sel, way, do) })
+func WriteBy(ctx context.Context, tx pgx.Tx, w io.Writer, sel Selection, view View, way, most int) (int64, error) {
+	return writeCSV(w, &view, func(do func(*row) error) error { return eachBy(ctx, tx, sel, way, most, do) })
 }

@@ -16,7 +16,8 @@ import (
 // row is one exported row, as the server sent it: texts and amounts are the server's bytes, valid until the next row is read.
 // Absent is nil.
 type row struct {
-	files map[string]string // names by id
+	known  *small
+	shared shared
 
 	businessDate     day
 	orderID          []byte
@@ -66,6 +67,17 @@ type row struct {
 	settleSourceLine []byte
 }
 
+// shared is what plain matches of one merchant, business date and cycle share, and mostly their payout.
+type shared struct {
+	place                uint64
+	cycle                string
+	acquirer, merchantID []byte
+	businessDate         day
+	dueDate              day
+	payoutID             string
+	payoutStatus         []byte
+}
+
 // amount is a number as the server prints it.
 type amount []byte
 
@@ -84,8 +96,8 @@ type instant struct {
 // resultFormats are the formats of rowsSQL's columns: text, but binary for what is only sorted by, and for days and instants,
 // whose text would depend on settings of the server.
 var resultFormats = func() pgx.QueryResultFormats {
-	formats := make(pgx.QueryResultFormats, 49)
-	for _, i := range []int{0, 1, 2, 3, 15, 36, 37} {
+	formats := make(pgx.QueryResultFormats, 33)
+	for _, i := range []int{0, 4, 5, 6, 15, 20, 21, 23} {
 		formats[i] = pgx.BinaryFormatCode
 	}
 	return formats
@@ -103,8 +115,11 @@ func (v *values) text() []byte {
 	return value
 }
 
-// postgresEpoch is where PostgreSQL counts days and microseconds from.
-const postgresEpoch = 946684800
+// postgresEpoch is where PostgreSQL counts days and microseconds from, in seconds of Unix.
+const (
+	postgresEpoch = 946684800
+	secondsOfDay  = 86400
+)
 
 func (v *values) day() day {
 	value := v.text()
@@ -115,7 +130,7 @@ func (v *values) day() day {
 		return day{}
 	}
 	days := int64(int32(binary.BigEndian.Uint32(value)))
-	return day{time.Unix(postgresEpoch+days*86400, 0).UTC(), true}
+	return day{time.Unix(postgresEpoch+days*secondsOfDay, 0).UTC(), true}
 }
 
 func (v *values) instant() instant {
@@ -148,34 +163,36 @@ func (r *row) read(raw [][]byte) error {
 	}
 	v := values{raw: raw}
 	place := v.text()
-	v.text() // the key
+	r.orderID, r.typ, r.refundID = v.text(), v.text(), v.text()
+	key := v.text()
 	v.text() // its episode
 	r.businessDate = v.day()
-	r.orderID, r.refundID, r.originalOrderID = v.text(), v.text(), v.text()
-	r.acquirer, r.merchantID, r.storeID, r.terminalID = v.text(), v.text(), v.text(), v.text()
-	r.channel, r.channelTxnID, r.refNo, r.typ = v.text(), v.text(), v.text(), v.text()
+	r.originalOrderID, r.acquirer, r.merchantID = v.text(), v.text(), v.text()
+	r.storeID, r.terminalID, r.channel, r.channelTxnID, r.refNo = v.text(), v.text(), v.text(), v.text(), v.text()
 	r.txnTime = v.instant()
 	r.currency = v.text()
-	r.posAmount, r.settledAmount, r.fee, r.netAmount = v.text(), v.text(), v.text(), v.text()
-	r.due, r.arrived, r.owed, r.excess = v.text(), v.text(), v.text(), v.text()
-	r.posStatus, r.settleStatus, r.outcome = v.text(), v.text(), v.text()
-	r.cause, r.subCause, r.confidence, r.certainty, r.incidentID = v.text(), v.text(), v.text(), v.text(), v.text()
-	r.evidence, r.counterEvidence = v.sentences(), v.sentences()
-	r.action = v.text()
-	r.dueDate, r.settleDate = v.day(), v.day()
-	r.payoutID, r.payoutStatus, r.matchRule, r.needsFollowUp = v.text(), v.text(), v.text(), v.text()
+	r.posAmount, r.fee, r.netAmount = v.text(), v.text(), v.text()
+	told := v.text()
+	r.dueDate = v.day()
+	cycle := v.text()
+	r.settleDate = v.day()
+	r.payoutID, r.payoutStatus = v.text(), v.text()
 	r.caseID, r.caseStatus, r.assignee = v.text(), v.text(), v.text()
-	r.sourceFile, r.sourceLine = r.files[string(v.text())], v.text()
-	r.settleSourceFile, r.settleSourceLine = r.files[string(v.text())], v.text()
+	r.sourceFile, r.sourceLine = r.known.fileName(v.text()), v.text()
+	r.settleSourceFile, r.settleSourceLine = r.known.fileName(v.text()), v.text()
 	if v.err != nil {
 		return fmt.Errorf("order %s: %w", r.orderID, v.err)
 	}
 	if place == nil {
 		return fmt.Errorf("order %s: %w", r.orderID, errUnknownMerchant)
 	}
-	if r.outcome == nil {
-		r.fillPlain()
+	if told != nil {
+		if err := r.readTold(told); err != nil {
+			return fmt.Errorf("order %s: %w", r.orderID, err)
+		}
+		return nil
 	}
+	r.fillPlain(binary.BigEndian.Uint64(place), cycle, orderKey(key))
 	return nil
 }
 
@@ -192,11 +209,62 @@ var (
 	yes       = []byte("t")
 )
 
-// fillPlain fills in what every plain match says: both sides agree, and all that is due has arrived (contract §5).
-func (r *row) fillPlain() {
+// readTold reads what only verdicts say, and plain matches need not: a text[] in binary, whose elements are kept as a row's values
+// are, each behind its length.
+func (r *row) readTold(array []byte) error {
+	const header, elements = 20, 18
+	v := values{raw: make([][]byte, 0, elements)}
+	for rest := array[min(header, len(array)):]; len(rest) >= 4; {
+		n := int32(binary.BigEndian.Uint32(rest))
+		rest = rest[4:]
+		if n < 0 {
+			v.raw = append(v.raw, nil)
+			continue
+		}
+		if int(n) > len(rest) {
+			break
+		}
+		v.raw, rest = append(v.raw, rest[:n:n]), rest[n:]
+	}
+	if len(v.raw) != elements {
+		return fmt.Errorf("%d values of a verdict instead of %d", len(v.raw), elements)
+	}
+	r.settledAmount, r.due, r.arrived, r.owed, r.excess = v.text(), v.text(), v.text(), v.text(), v.text()
+	r.posStatus, r.settleStatus, r.outcome = v.text(), v.text(), v.text()
+	r.cause, r.subCause, r.confidence, r.certainty, r.incidentID = v.text(), v.text(), v.text(), v.text(), v.text()
+	r.evidence, r.counterEvidence = v.sentences(), v.sentences()
+	r.action, r.matchRule, r.needsFollowUp = v.text(), v.text(), v.text()
+	return v.err
+}
+
+// fillPlain fills in what every plain match says: both sides agree, and all that is due has arrived (contract §5); what the place
+// in the order says (rowsSQL), which rows that follow each other share; and what small tables say of it.
+func (r *row) fillPlain(place uint64, cycle []byte, key orderKey) {
 	r.settledAmount, r.due, r.arrived, r.owed, r.excess = r.posAmount, r.posAmount, r.posAmount, zero, zero
 	r.posStatus, r.settleStatus, r.outcome = success, settled, matched
+	r.cause, r.subCause, r.confidence, r.certainty, r.incidentID = nil, nil, nil, nil, nil
+	r.evidence, r.counterEvidence, r.action = nil, nil, nil
 	r.matchRule, r.needsFollowUp = byOrderID, no
+
+	if s := &r.shared; place != s.place || string(cycle) != s.cycle || s.merchantID == nil {
+		n, days := uint32(place)-1, int64(place)>>32
+		of := dueOf{r.known.merchants.acquirer[n], days, string(cycle)}
+		*s = shared{place, of.cycle, []byte(of.acquirer), []byte(r.known.merchants.id[n]),
+			day{time.Unix(postgresEpoch+days*secondsOfDay, 0).UTC(), true}, r.known.due[of], "", nil}
+	}
+	r.acquirer, r.merchantID, r.businessDate, r.dueDate = r.shared.acquirer, r.shared.merchantID, r.shared.businessDate, r.shared.dueDate
+
+	if r.known.payouts != nil && r.payoutID != nil {
+		if s := &r.shared; string(r.payoutID) != s.payoutID {
+			s.payoutID = string(r.payoutID)
+			s.payoutStatus = r.known.payouts[payout{string(r.acquirer), s.payoutID}]
+		}
+		r.payoutStatus = r.shared.payoutStatus
+	}
+	if r.known.cases != nil {
+		k := r.known.cases[key]
+		r.caseID, r.caseStatus, r.assignee = k.id, k.status, k.assignee
+	}
 }
 
 // isZero reports whether an amount is zero; an absent one is not.

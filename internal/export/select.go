@@ -54,6 +54,9 @@ func texts[T ~string](list []T) []string {
 	return out
 }
 
+// days is the selection of everything on the same business dates.
+func (s Selection) days() Selection { return Selection{From: s.From, To: s.To} }
+
 // wantsPlain reports whether plain matches are among the rows.
 func (s Selection) wantsPlain() bool {
 	return !s.Flagged && len(s.Causes) == 0 && (len(s.Outcomes) == 0 || slices.Contains(s.Outcomes, recon.Matched))
@@ -69,10 +72,12 @@ type querier interface {
 // NULL, which costs nothing to sort and to send.
 const verdictsSQL = `
 	SELECT {order},
-	       v.order_key, v.episode, v.business_date,
-	       COALESCE(CASE WHEN v.has_order THEN p.order_id ELSE s.order_id END, ''),
 	       -- What identifies an order is its own, whatever the line that it was matched with says.
+	       COALESCE(CASE WHEN v.has_order THEN p.order_id ELSE s.order_id END, ''),
+	       v.type,
 	       COALESCE(CASE WHEN v.has_order THEN p.refund_id ELSE s.refund_id END, ''),
+	       v.order_key, v.episode,
+	       v.business_date,
 	       COALESCE(pm.original_order_id, p.original_order_id, sm.original_order_id, {s.original_order_id}),
 	       v.acquirer, v.merchant_id,
 	       COALESCE(pm.store_id, p.store_id),
@@ -80,7 +85,7 @@ const verdictsSQL = `
 	       v.channel,
 	       COALESCE(pm.channel_txn_id, p.channel_txn_id, sm.channel_txn_id, {s.channel_txn_id}),
 	       COALESCE(pm.ref_no, p.ref_no, sm.ref_no, {s.ref_no}),
-	       v.type, v.txn_time, v.currency, v.pos_amount, v.settled_amount,
+	       v.txn_time, v.currency, v.pos_amount,
 	       CASE WHEN v.settled_amount IS NOT NULL
 	            THEN CASE v.type WHEN 'REFUND' THEN -1 ELSE 1 END * CASE
 	                 WHEN sm.order_key IS NULL THEN {s.fee}
@@ -101,12 +106,11 @@ const verdictsSQL = `
 	                          AND l.currency = v.currency)
 	                 END
 	       END,
-	       v.amount_due, v.amount_arrived, v.amount_owed, v.amount_excess,
-	       v.pos_status, v.settle_status, v.outcome,
-	       x.cause, x.sub_cause, x.confidence, x.certainty, x.incident_id,
-	       x.evidence, x.counter_evidence, x.action,
-	       v.due_date, v.settle_date, v.payout_id, v.payout_status,
-	       v.match_rule, COALESCE(x.needs_follow_up, false),
+	       ARRAY[v.settled_amount::text, v.amount_due::text, v.amount_arrived::text, v.amount_owed::text, v.amount_excess::text,
+	             v.pos_status, v.settle_status, v.outcome,
+	             x.cause, x.sub_cause, x.confidence::text, x.certainty, x.incident_id,
+	             x.evidence, x.counter_evidence, x.action, v.match_rule, CASE WHEN x.needs_follow_up THEN 't' ELSE 'f' END],
+	       v.due_date, NULL, v.settle_date, v.payout_id, v.payout_status,
 	       k.case_id, k.status, k.assignee,
 	       v.pos_file_id, v.pos_line, v.settle_file_id, v.settle_line
 	  FROM verdict_money AS v
@@ -165,29 +169,44 @@ const (
 	  LEFT JOIN elsewhere AS e ON e.order_key = v.order_key AND e.episode = v.episode`
 )
 
-// plainSQL selects plain matches, whose one row on each side says it all. What every one of them says is not sent a million
-// times: row.fillPlain knows it.
+// plainSQL selects plain matches, which are what view plain says: one row on each side, which says it all. What every one of them
+// says is not sent a million times, and what small tables say of them not joined a million times: row.fillPlain knows it. Merchant
+// and business date are in what is sorted by.
 const plainSQL = `
 	SELECT {order},
-	       v.order_key,
+	       v.order_id, v.type, COALESCE(v.refund_id, ''), v.order_key,
 	       least(v.line, 0)::smallint, -- 0, but no constant: the planner would think that it must sort once more by it
-	       v.business_date, v.order_id, COALESCE(v.refund_id, ''), v.original_order_id, v.acquirer, v.merchant_id, v.store_id,
-	       v.terminal_id, v.channel, v.channel_txn_id, v.ref_no, v.type, v.txn_time, v.currency, v.signed_amount, NULL::numeric,
-	       CASE v.type WHEN 'REFUND' THEN -v.fee ELSE v.fee END,
-	       CASE v.type WHEN 'REFUND' THEN -v.net_amount ELSE v.net_amount END,
-	       NULL::numeric, NULL::numeric, NULL::numeric, NULL::numeric,
-	       NULL, NULL, NULL,
-	       NULL, NULL, NULL::numeric, NULL, NULL,
-	       NULL, NULL, NULL,
-	       v.due_date, v.settle_date, v.payout_id, v.payout_status,
-	       NULL, NULL::boolean,
-	       k.case_id, k.status, k.assignee,
-	       v.file_id, v.line, v.settle_file_id, v.settle_line
-	  FROM (SELECT *, 'matched' AS outcome FROM plain) AS v
-	 CROSS JOIN (SELECT NULL::text AS cause) AS x
-	  LEFT JOIN cases AS k ON (k.order_key, k.episode) = (v.order_key, 0)
+	       NULL::date, COALESCE(v.original_order_id, s.original_order_id), NULL, NULL, v.store_id,
+	       COALESCE(v.terminal_id, s.terminal_id), v.channel, COALESCE(v.channel_txn_id, s.channel_txn_id), COALESCE(v.ref_no, s.ref_no),
+	       v.txn_time, v.currency, CASE v.type WHEN 'REFUND' THEN -v.amount ELSE v.amount END,
+	       CASE v.type WHEN 'REFUND' THEN -s.fee ELSE s.fee END,
+	       CASE v.type WHEN 'REFUND' THEN -s.net_amount ELSE s.net_amount END,
+	       NULL,
+	       NULL::date, v.settle_cycle, s.settle_date, s.payout_id, {payout},
+	       {case},
+	       v.file_id, v.line, s.file_id, s.line
+	  FROM pos_row AS v
+	  JOIN settlement_row AS s ON s.order_key = v.order_key
+	  {small}
 	  {place}
-	 WHERE `
+	 WHERE v.type <> 'VOID'
+	   AND v.file_id = ANY ({counting})
+	   AND s.file_id = ANY ({counting})
+	   AND NOT EXISTS (SELECT FROM verdict AS d WHERE d.order_key = v.order_key)
+	   AND {reread}
+	   AND `
+
+// What is joined with plain matches after all where it is much, or they are few.
+const (
+	withPayout = `LEFT JOIN payout_state AS y ON y.acquirer = s.acquirer AND y.payout_id = s.payout_id
+	  `
+	withCase = `LEFT JOIN cases AS k ON (k.order_key, k.episode) = (v.order_key, 0)
+	  `
+)
+
+// notReread leaves out what a corrected profile has read of files that count, and no run has decided. Nearly always there is none.
+const notReread = `NOT EXISTS (SELECT FROM reread_line AS r WHERE (r.file_id, r.line) = (v.file_id, v.line))
+	   AND NOT EXISTS (SELECT FROM reread_line AS r WHERE (r.file_id, r.line) = (s.file_id, s.line))`
 
 // statement is how the rows of a selection are asked for.
 type statement struct {
@@ -204,36 +223,33 @@ const (
 	readAllFor        // most rows, and many verdicts
 )
 
-// wholeSides keep the planner from loops and merges over sides of millions of rows: it knows little of a partitioned table as a
-// whole and takes them for short.
-var wholeSides = []string{"enable_nestloop", "enable_mergejoin"}
-
-// merchants are known merchants in the order of an export, by acquirer and number.
-type merchants struct{ acquirer, id []string }
+// wholeSides keep the planner from loops and merges over sides of millions of rows, of which it knows little where a table has
+// partitions, and takes them for short. Of the list of merchants it knows nothing, and would rather hash all orders than that:
+// where comparing costs nothing it does not. A second worker would take more from the process that sends than it gives.
+var wholeSides = []string{"enable_nestloop = off", "enable_mergejoin = off", "cpu_operator_cost = 0", "max_parallel_workers_per_gather = 1"}
 
 // rowsSQL selects the rows of a selection. The order ends in the key, so that the same selection gives the same bytes: by
 // business date, acquirer, merchant, order, type, refund and key.
 //
-// Of most rows the first three are sorted by as one number, the date and the place of the merchant among all: comparing three
-// texts each time takes longer than all else that the server does. Either part is sorted for itself, so that workers sort the
-// plain matches side by side, and then merged.
-func rowsSQL(sel Selection, way int, known merchants, distributed bool) statement {
+// The first three are sorted by as one number, the date and the place of the merchant among all: comparing three texts each time
+// takes longer than all else that the server does. Either part is sorted for itself, so that workers sort the plain matches side
+// by side, and then merged.
+func rowsSQL(sel Selection, way int, known *small) statement {
 	where, args := sel.where()
-	st := statement{args: args}
-	order, place := `0::bigint`, ``
-	by := " ORDER BY 4, 8, 9, 5, 15, 6, 2, 3"
+	st := statement{args: append(args, known.merchants.acquirer, known.merchants.id)}
+	at := len(args)
 	if way == readAll || way == readAllFor {
 		st.settings = wholeSides
-		st.args = append(st.args, known.acquirer, known.id)
-		order = `(v.business_date - DATE '2000-01-01') * 4294967296 + m.place`
-		place = fmt.Sprintf(`LEFT JOIN unnest($%d::text[], $%d::text[]) WITH ORDINALITY AS m (acquirer, merchant_id, place)
-	    ON (m.acquirer, m.merchant_id) = (v.acquirer, v.merchant_id)`, len(args)+1, len(args)+2)
-		by = " ORDER BY 1, 5, 15, 6, 2, 3"
 	}
-	words := []string{"{order}", order, "{place}", place}
+	by := " ORDER BY 1, 2, 3, 4, 5, 6"
+	words := []string{
+		"{order}", `(v.business_date - DATE '2000-01-01') * 4294967296 + m.place`,
+		"{place}", fmt.Sprintf(`LEFT JOIN unnest($%d::text[], $%d::text[]) WITH ORDINALITY AS m (acquirer, merchant_id, place)
+	    ON (m.acquirer, m.merchant_id) = (v.acquirer, v.merchant_id)`, at+1, at+2),
+	}
 	for _, c := range ofElsewhere {
 		value := "s." + c
-		if distributed {
+		if known.distributed {
 			value += ", e." + c
 			if c == "fee" || c == "net_amount" {
 				value = "COALESCE(" + value + ")"
@@ -242,11 +258,11 @@ func rowsSQL(sel Selection, way int, known merchants, distributed bool) statemen
 		words = append(words, "{s."+c+"}", value)
 	}
 	line, says := namedLine, whatTheySay
-	if distributed {
+	if known.distributed {
 		line, says = ownLine, whatOwnSays
 	}
 	words = append(words, "{sm}", says)
-	if (way == lookUp || way == readAll) && !distributed {
+	if (way == lookUp || way == readAll) && !known.distributed {
 		// Not to be hashed, whatever the planner thinks of it or holds for the rest of the statement: OFFSET 0 keeps it a look-up for
 		// each verdict.
 		words = append(words,
@@ -257,20 +273,39 @@ func rowsSQL(sel Selection, way int, known merchants, distributed bool) statemen
 	}
 	verdicts := verdictsSQL + where
 	if sel.wantsPlain() {
-		verdicts = "(" + verdicts + by + ")\n\t UNION ALL\n\t(" + plainSQL + where + by + ")"
+		st.args = append(st.args, known.counting)
+		words = append(words, plainWords(known, len(st.args))...)
+		// Of the conditions of a selection that wants plain matches only the dates are not true of each.
+		dates, _ := sel.days().where()
+		verdicts = "(" + verdicts + by + ")\n\t UNION ALL\n\t(" + plainSQL + dates + by + ")"
 	}
 	st.sql = strings.NewReplacer(words...).Replace(verdicts + by)
-	if distributed {
+	if known.distributed {
 		st.sql = elsewhereSQL + st.sql
 	}
 	return st
+}
+
+// plainWords are what plainSQL leaves open; counting is the number of that argument.
+func plainWords(known *small, counting int) []string {
+	joined, payout, kase, reread := "", "NULL", "NULL, NULL, NULL", "true"
+	if known.payouts == nil {
+		joined, payout = withPayout, "y.status"
+	}
+	if known.cases == nil {
+		joined, kase = joined+withCase, "k.case_id, k.status, k.assignee"
+	}
+	if known.reread {
+		reread = notReread
+	}
+	return []string{"{counting}", fmt.Sprintf("$%d", counting), "{small}", joined, "{payout}", payout, "{case}", kase, "{reread}", reread}
 }
 
 // wayTo chooses the way to the rows of a selection: looking a row up costs about what reading twenty does, and one more for each month
 // that has to be looked into; where a month's index is still in the making nothing is looked up.
 func wayTo(ctx context.Context, tx pgx.Tx, sel Selection) (int, error) {
 	var verdicts, plain, facts int64
-	where, args := Selection{From: sel.From, To: sel.To}.where()
+	where, args := sel.days().where()
 	if err := tx.QueryRow(ctx, `
 		SELECT (SELECT count(*) FROM verdict AS v WHERE `+where+`),
 		       (SELECT COALESCE(sum(v.sign * v.orders), 0) FROM plain_match AS v WHERE `+where+`),
@@ -297,40 +332,6 @@ func wayTo(ctx context.Context, tx pgx.Tx, sel Selection) (int, error) {
 	}
 }
 
-// knownMerchants returns the merchants of a selection's rows, and maybe others.
-func knownMerchants(ctx context.Context, tx pgx.Tx, sel Selection) (known merchants, err error) {
-	where, args := Selection{From: sel.From, To: sel.To}.where()
-	rows, err := tx.Query(ctx, `
-		SELECT acquirer, merchant_id FROM plain_match AS v WHERE `+where+`
-		 UNION
-		SELECT acquirer, merchant_id FROM verdict AS v WHERE `+where+`
-		 ORDER BY acquirer, merchant_id`, args...)
-	if err != nil {
-		return known, err
-	}
-	var acquirer, id string
-	_, err = pgx.ForEachRow(rows, []any{&acquirer, &id}, func() error {
-		known.acquirer, known.id = append(known.acquirer, acquirer), append(known.id, id)
-		return nil
-	})
-	return known, err
-}
-
-// fileNames returns the names of all files by their ids as text.
-func fileNames(ctx context.Context, tx pgx.Tx) (map[string]string, error) {
-	rows, err := tx.Query(ctx, `SELECT file_id::text, name FROM file`)
-	if err != nil {
-		return nil, err
-	}
-	names := map[string]string{}
-	var id, name string
-	_, err = pgx.ForEachRow(rows, []any{&id, &name}, func() error {
-		names[id] = name
-		return nil
-	})
-	return names, err
-}
-
 // each streams the rows of a selection. A row is valid until do returns.
 func each(ctx context.Context, q querier, sel Selection, do func(*row) error) error {
 	// Settings of the planner end with the transaction, or with the part of one that this is.
@@ -346,28 +347,18 @@ func each(ctx context.Context, q querier, sel Selection, do func(*row) error) er
 	if err != nil {
 		return fmt.Errorf("select rows to export: %w", err)
 	}
-	return eachBy(ctx, tx, sel, way, do)
+	return eachBy(ctx, tx, sel, way, maxSmall, do)
 }
 
-// eachBy streams the rows of a selection, got by a way.
-func eachBy(ctx context.Context, tx pgx.Tx, sel Selection, way int, do func(*row) error) error {
-	names, err := fileNames(ctx, tx)
+// eachBy streams the rows of a selection, got by a way that looks up at most so many payouts or cases by itself.
+func eachBy(ctx context.Context, tx pgx.Tx, sel Selection, way, most int, do func(*row) error) error {
+	known, err := lookAhead(ctx, tx, sel, way, most)
 	if err != nil {
 		return fmt.Errorf("select rows to export: %w", err)
 	}
-	var known merchants
-	if way == readAll || way == readAllFor {
-		if known, err = knownMerchants(ctx, tx, sel); err != nil {
-			return fmt.Errorf("select rows to export: %w", err)
-		}
-	}
-	distributed, err := postgres.Distributed(ctx, tx)
-	if err != nil {
-		return fmt.Errorf("select rows to export: %w", err)
-	}
-	st := rowsSQL(sel, way, known, distributed)
+	st := rowsSQL(sel, way, known)
 	for _, setting := range st.settings {
-		if _, err := tx.Exec(ctx, "SET LOCAL "+setting+" = off"); err != nil {
+		if _, err := tx.Exec(ctx, "SET LOCAL "+setting); err != nil {
 			return fmt.Errorf("select rows to export: %w", err)
 		}
 	}
@@ -376,7 +367,7 @@ func eachBy(ctx context.Context, tx pgx.Tx, sel Selection, way int, do func(*row
 		return fmt.Errorf("select rows to export: %w", err)
 	}
 	defer rows.Close()
-	r := row{files: names}
+	r := row{known: known}
 	for rows.Next() {
 		if err := r.read(rows.RawValues()); err != nil {
 			return fmt.Errorf("read a row to export: %w", err)
@@ -389,80 +380,4 @@ func eachBy(ctx context.Context, tx pgx.Tx, sel Selection, way int, do func(*row
 		return fmt.Errorf("read rows to export: %w", err)
 	}
 	return nil
-}
-
-// Money is the contract's four amounts, in yuan or another one currency.
-type Money struct {
-	Due     recon.Amount `json:"amount_due"`
-	Arrived recon.Amount `json:"amount_arrived"`
-	Owed    recon.Amount `json:"amount_owed"`
-	Excess  recon.Amount `json:"amount_excess"`
-}
-
-// Total counts the rows of one currency, outcome and cause and adds up their money.
-type Total struct {
-	Currency string        `json:"currency"`
-	Outcome  recon.Outcome `json:"outcome"`
-	Cause    recon.Cause   `json:"cause,omitempty"`
-	SubCause string        `json:"sub_cause,omitempty"`
-	Rows     int64         `json:"rows"`
-	FollowUp int64         `json:"needs_follow_up"`
-	Money
-}
-
-// Totals returns the totals of a selection by currency, outcome, cause and sub-cause, in that order. Money of two
-// currencies is never added.
-func Totals(ctx context.Context, q querier, sel Selection) ([]Total, error) {
-	where, args := sel.where()
-	rows, err := q.Query(ctx, `
-		WITH told AS (
-		    SELECT v.currency,
-		           v.outcome,
-		           COALESCE(x.cause, '') AS cause,
-		           COALESCE(x.sub_cause, '') AS sub_cause,
-		           1 AS orders,
-		           CASE WHEN x.needs_follow_up THEN 1 ELSE 0 END AS follow_up,
-		           v.amount_due,
-		           v.amount_arrived,
-		           v.amount_owed,
-		           v.amount_excess
-		      FROM verdict_money AS v
-		      LEFT JOIN explanation AS x USING (order_key, episode)
-		     WHERE NOT v.plain
-		       AND `+where+`
-		     UNION ALL
-		    -- Plain matches are told together; all that is due of them has arrived.
-		    SELECT v.currency, v.outcome, '', '', v.orders, 0, v.amount, v.amount, 0, 0
-		      FROM (SELECT currency,
-		                   business_date,
-		                   'matched' AS outcome,
-		                   sign * orders AS orders,
-		                   CASE type WHEN 'REFUND' THEN -sign * amount ELSE sign * amount END AS amount
-		              FROM plain_match) AS v
-		     CROSS JOIN (SELECT NULL::text AS cause) AS x
-		     WHERE `+where+`
-		)
-		SELECT currency, outcome, cause, sub_cause, sum(orders)::bigint, sum(follow_up)::bigint,
-		       sum(amount_due), sum(amount_arrived), sum(amount_owed), sum(amount_excess)
-		  FROM told
-		 GROUP BY currency, outcome, cause, sub_cause
-		HAVING sum(orders) > 0
-		 ORDER BY currency, outcome, cause, sub_cause`, args...)
-	if err != nil {
-		return nil, fmt.Errorf("add up totals: %w", err)
-	}
-	totals, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (Total, error) {
-		var t Total
-		err := r.Scan(&t.Currency, &t.Outcome, &t.Cause, &t.SubCause, &t.Rows, &t.FollowUp, &t.Due, &t.Arrived, &t.Owed, &t.Excess)
-		return t, err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("add up totals: %w", err)
-	}
-	return totals, nil
-}
-
-// Add adds other's money to m.
-func (m Money) Add(other Money) Money {
-	return Money{m.Due.Plus(other.Due), m.Arrived.Plus(other.Arrived), m.Owed.Plus(other.Owed), m.Excess.Plus(other.Excess)}
 }

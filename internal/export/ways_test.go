@@ -50,11 +50,11 @@ func TestWays(t *testing.T) {
 		"outcomes":  {Outcomes: []recon.Outcome{recon.Matched, recon.Unsettled}},
 		"causes":    {From: day.AddDays(-4), Causes: []recon.Cause{recon.Delay}},
 	} {
-		write := func(way int) string {
+		write := func(way, most int) string {
 			t.Helper()
 			var out bytes.Buffer
 			err := pgx.BeginFunc(t.Context(), job.Pool, func(tx pgx.Tx) error {
-				_, err := export.WriteBy(t.Context(), tx, &out, sel, job.View(asOf, export.English), way)
+				_, err := export.WriteBy(t.Context(), tx, &out, sel, job.View(asOf, export.English), way, most)
 				return err
 			})
 			if err != nil {
@@ -62,13 +62,15 @@ func TestWays(t *testing.T) {
 			}
 			return out.String()
 		}
-		want := write(export.Ways["lookUp"])
+		want := write(export.Ways["lookUp"], 0)
 		if lines := strings.Count(want, "\n"); lines < 10 {
 			t.Errorf("%s: only %d lines", name, lines)
 		}
 		for which, way := range export.Ways {
-			if diff := cmp.Diff(strings.SplitAfter(want, "\n"), strings.SplitAfter(write(way), "\n")); diff != "" {
-				t.Errorf("%s by lookUp (-) and by %s (+):\n%s", name, which, diff)
+			for _, most := range []int{0, 1000} { // payouts and cases that are joined by the server, or looked up
+				if diff := cmp.Diff(strings.SplitAfter(want, "\n"), strings.SplitAfter(write(way, most), "\n")); diff != "" {
+					t.Errorf("%s by lookUp (-) and by %s with at most %d (+):\n%s", name, which, most, diff)
+				}
 			}
 		}
 	}

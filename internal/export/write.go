@@ -71,7 +71,7 @@ func writeCSV(w io.Writer, view *View, rows rows) (int64, error) {
 		for i := range columns {
 			from := len(line)
 			line = columns[i].add(line, view, r)
-			if !columns[i].number && len(line) > from {
+			if columns[i].kind == kindText && len(line) > from {
 				line = quote(line, from)
 			}
 			line = append(line, ',')

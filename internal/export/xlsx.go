@@ -143,7 +143,7 @@ func (s *sheets) add(r *row) error {
 	}
 	return s.line(func(i int) ([]byte, bool) {
 		s.text = columns[i].add(s.text[:0], s.view, r)
-		return s.text, columns[i].number
+		return s.text, columns[i].kind == kindNumber
 	})
 }
 
