@@ -4,7 +4,10 @@ package pipeline_test
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -166,6 +169,54 @@ func TestPlansOfALargeNight(t *testing.T) {
 	}
 	if joins != 2 {
 		t.Errorf("%d plans of the join of fresh rows were told", joins)
+	}
+}
+
+// An export of everything hashes one side for the other, and the merchants by which it is sorted, never millions of rows for these.
+func TestPlansOfALargeExport(t *testing.T) {
+	t.Parallel()
+	p := &plans{}
+	b := &bench{p.open(t, testdb.New(t)), shanghai(t)}
+	job := b.job(&world{acquirers: recon.Acquirers{}})
+	inbox := t.TempDir()
+	asOf := time.Date(2026, 11, 12, 12, 0, 0, 0, b.zone)
+	pos, lines := strings.Builder{}, strings.Builder{}
+	pos.WriteString(posHead)
+	lines.WriteString(lineHead)
+	for i := range 2_000 {
+		fmt.Fprintf(&pos, "N-%d,lakala,M%d,wechat,10.00,SUCCESS,2026-11-09T12:00:00+08:00\n", i, i)
+		fmt.Fprintf(&lines, "N-%d,M%d,10.00,0.06,2026-11-10,SETTLED\n", i, i)
+	}
+	for name, text := range map[string]string{"pos.csv": pos.String(), "settlement.csv": lines.String()} {
+		if err := os.WriteFile(filepath.Join(inbox, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := job.Run(t.Context(), pipeline.Options{Kind: "run", Inbox: []string{inbox}, AsOf: asOf}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.pool.Exec(t.Context(), `
+		UPDATE pg_class
+		   SET reltuples = 2000000
+		 WHERE relname IN ('pos_row_2026_11', 'settlement_row_2026_11')`); err != nil {
+		t.Fatal(err)
+	}
+	p.take()
+	if rows, err := export.Write(t.Context(), b.pool, io.Discard, export.CSV, export.Selection{}, job.View(asOf, export.English)); err != nil || rows != 2_000 {
+		t.Fatalf("%d rows are exported, %v", rows, err)
+	}
+	var plain []string
+	for _, plan := range p.take() {
+		if _, steps, found := strings.Cut(plan, "Gather Merge"); found && strings.Contains(plan, "settle_cycle") {
+			plain = append(plain, steps)
+		}
+	}
+	if len(plain) != 1 {
+		t.Fatalf("%d plans of plain matches that are sorted side by side were told", len(plain))
+	}
+	hashed := regexp.MustCompile(`->  Hash .*\n(?:.*Buckets.*\n)?\s+->  Function Scan on m_\d `)
+	if !hashed.MatchString(plain[0]) || strings.Contains(plain[0], "Nested Loop") || strings.Contains(plain[0], "Right Join") {
+		t.Errorf("plain matches are joined so:\n%s", plain[0])
 	}
 }
 
