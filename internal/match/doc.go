@@ -16,9 +16,9 @@
 //	without_order fresh lines without a fresh order, by their keys
 //	arrived       waiting orders that such a line makes plain matches of
 //	waiting       fresh orders that begin to wait
+//	lineless      orders of fresh rows that have no fresh line and are no plain match
 //	dirty         keys to decide one by one
 //	apart         those of them that the fresh rows alone do not decide
-//	bad_payout    payouts whose money is not there
 //	payout_now    the newest version of every payout, at the end of its chain of re-issues; kept in payout_state
 //	pos_now, line_now  all rows of the dirty keys; at the end pos_now has also the rows that orders at rest are explained by
 //	slow_key      keys with several rows: what stands must be found out

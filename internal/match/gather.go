@@ -33,17 +33,20 @@ func (d *decision) bringTogether(ctx context.Context) error {
 		return err
 	}
 	if d.all && keys <= listedKeys {
-		// A list, unlike a temporary table, can be looked into by several workers, which read the rows side by side.
-		found, err := d.tx.Query(ctx, `SELECT order_key FROM dirty`)
-		if err != nil {
-			return err
-		}
-		list, err := pgx.CollectRows(found, pgx.RowTo[[16]byte])
-		if err != nil {
-			return err
-		}
-		for _, sql := range []string{posNow, lineNow} {
-			if _, err := d.tx.Exec(ctx, sql+`WHERE r.order_key = ANY ($1) AND `+counting, list); err != nil {
+		for _, rows := range []struct{ now, keys string }{
+			{posNow, `SELECT order_key FROM dirty`},
+			{lineNow, `SELECT order_key FROM dirty EXCEPT SELECT order_key FROM lineless`}, // mostly few, or none
+		} {
+			// A list, unlike a temporary table, can be looked into by several workers, which read the rows side by side.
+			found, err := d.tx.Query(ctx, rows.keys)
+			if err != nil {
+				return err
+			}
+			list, err := pgx.CollectRows(found, pgx.RowTo[[16]byte])
+			if err != nil {
+				return err
+			}
+			if _, err := d.tx.Exec(ctx, rows.now+`WHERE $1::uuid[] <> '{}' AND r.order_key = ANY ($1) AND `+counting, list); err != nil {
 				return err
 			}
 		}

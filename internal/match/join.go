@@ -7,9 +7,6 @@ import "context"
 func (d *decision) joinFresh(ctx context.Context) error {
 	posRow, line := d.fresh.posRow("p"), d.fresh.line("s")
 	return d.with(ctx, wholeNight,
-		`CREATE TEMP TABLE bad_payout ON COMMIT DROP AS
-		 SELECT acquirer, payout_id FROM payout_state WHERE status <> 'PAID'`,
-		`ANALYZE bad_payout`,
 		`CREATE TEMP TABLE plain_now (acquirer, merchant_id, channel, type, currency, business_date, cycle, settle_date, settle_file_id, payout_id,
 		        other_key, sign, lines, orders, amount, net, sold) ON COMMIT DROP AS
 		 SELECT `+plainGroup+`,
@@ -19,7 +16,7 @@ func (d *decision) joinFresh(ctx context.Context) error {
 		        `+plainSums("p", "s")+`
 		   FROM pos_row AS p
 		   LEFT JOIN settlement_row AS s ON s.order_key = p.order_key AND `+line+`
-		   LEFT JOIN bad_payout AS y ON y.acquirer = s.acquirer AND y.payout_id = s.payout_id
+		   LEFT JOIN payout_state AS y ON y.acquirer = s.acquirer AND y.payout_id = s.payout_id AND y.status <> 'PAID'
 		  WHERE `+posRow+`
 		  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11`,
 		`CREATE TEMP TABLE without_order ON COMMIT DROP AS

@@ -47,9 +47,16 @@ func (d *decision) matchPlainly(ctx context.Context) error {
 		   FROM plain_now AS m
 		  WHERE other_key IS NOT NULL
 		    AND NOT EXISTS (SELECT FROM waiting AS w WHERE w.order_key = m.other_key)`,
+		// Of all rows that count, where all are fresh.
+		`CREATE TEMP TABLE lineless ON COMMIT DROP AS
+		 SELECT other_key AS order_key
+		   FROM plain_now
+		  WHERE other_key IS NOT NULL
+		  GROUP BY other_key
+		 HAVING sum(lines) = 0`,
 		`DELETE FROM plain_now WHERE other_key IS NOT NULL`,
 		`DROP TABLE without_order`,
-		`ANALYZE plain_now`,
+		`ANALYZE plain_now (acquirer, merchant_id, business_date, cycle)`, // not of what was sold when, in long arrays
 		// In order, so that looking one up in an index is near the last.
 		`CREATE TEMP TABLE once ON COMMIT DROP AS
 		 SELECT DISTINCT order_key FROM dirty WHERE order_key IS NOT NULL ORDER BY order_key`,
@@ -112,7 +119,7 @@ func (d *decision) setApart(ctx context.Context) error {
 		   FROM apart AS a
 		   JOIN pos_row AS p ON p.order_key = a.order_key AND `+d.fresh.posRow("p")+`
 		   JOIN settlement_row AS s ON s.order_key = p.order_key AND `+d.fresh.line("s")+`
-		   LEFT JOIN bad_payout AS y ON y.acquirer = s.acquirer AND y.payout_id = s.payout_id
+		   LEFT JOIN payout_state AS y ON y.acquirer = s.acquirer AND y.payout_id = s.payout_id AND y.status <> 'PAID'
 		  WHERE `+agree+`
 		  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10`,
 	)

@@ -121,7 +121,7 @@ func (d *decision) store(ctx context.Context) error {
 		   JOIN due AS u USING (acquirer, business_date, cycle)
 		  UNION ALL
 		 `+PlainLedger(1, "told AS p WHERE p.plain"),
-		`ANALYZE plain_match`,
+		`ANALYZE plain_match (acquirer, merchant_id, channel, type, business_date, due_date, settle_date, settle_file_id, payout_id)`,
 		// The explanations join verdicts with themselves: a plan made for an empty table would loop over them for hours.
 		`ANALYZE verdict`,
 		// What had candidates and got none of them is ambiguous; its outcome is what it would be without them.

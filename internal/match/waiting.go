@@ -86,7 +86,7 @@ func (d *decision) findArrived(ctx context.Context) error {
 		   FROM without_order AS w
 		   JOIN verdict AS v ON v.order_key = w.order_key
 		   JOIN settlement_row AS s ON s.order_key = w.order_key AND `+d.fresh.line("s")+`
-		   LEFT JOIN bad_payout AS y ON y.acquirer = v.acquirer AND y.payout_id = s.payout_id
+		   LEFT JOIN payout_state AS y ON y.acquirer = v.acquirer AND y.payout_id = s.payout_id AND y.status <> 'PAID'
 		  WHERE w.lines = 1
 		    AND `+waits+`
 		    AND v.episode = 0
