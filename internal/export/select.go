@@ -288,17 +288,17 @@ func rowsSQL(sel Selection, way int, known *small) statement {
 
 // plainWords are what plainSQL leaves open; counting is the number of that argument.
 func plainWords(known *small, counting int) []string {
-	joined, payout, kase, reread := "", "NULL", "NULL, NULL, NULL", "true"
+	joined, ofPayout, ofCase, reread := "", "NULL", "NULL, NULL, NULL", "true"
 	if known.payouts == nil {
-		joined, payout = withPayout, "y.status"
+		joined, ofPayout = withPayout, "y.status"
 	}
 	if known.cases == nil {
-		joined, kase = joined+withCase, "k.case_id, k.status, k.assignee"
+		joined, ofCase = joined+withCase, "k.case_id, k.status, k.assignee"
 	}
 	if known.reread {
 		reread = notReread
 	}
-	return []string{"{counting}", fmt.Sprintf("$%d", counting), "{small}", joined, "{payout}", payout, "{case}", kase, "{reread}", reread}
+	return []string{"{counting}", fmt.Sprintf("$%d", counting), "{small}", joined, "{payout}", ofPayout, "{case}", ofCase, "{reread}", reread}
 }
 
 // wayTo chooses the way to the rows of a selection: looking a row up costs about what reading twenty does, and one more for each month

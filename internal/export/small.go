@@ -20,8 +20,8 @@ type small struct {
 	// Of plain matches only:
 	reread  bool // some lines of the files that count do not yet
 	due     map[dueOf]day
-	payouts map[payout][]byte // status; nil where the rows say it
-	cases   map[orderKey]kase // nil where the rows say it
+	payouts map[payout][]byte      // status; nil where the rows say it
+	cases   map[orderKey]caseCells // nil where the rows say it
 }
 
 // merchants are the merchants of a selection's rows, and maybe others, in the order of an export: by acquirer and number.
@@ -38,7 +38,8 @@ type payout struct{ acquirer, id string }
 
 type orderKey [16]byte
 
-type kase struct{ id, status, assignee []byte }
+// caseCells are what a row says of its case.
+type caseCells struct{ id, status, assignee []byte }
 
 // maxSmall is how many payouts or cases are looked up here: some 20 MB of either. What is more is joined.
 const maxSmall = 100_000
@@ -99,11 +100,13 @@ func (s *small) fileName(id []byte) string {
 
 func (s *small) readMerchants(ctx context.Context, tx pgx.Tx, sel Selection) error {
 	where, args := sel.days().where()
-	rows, err := tx.Query(ctx, `
-		SELECT acquirer, merchant_id FROM plain_match AS v WHERE `+where+`
+	of := `SELECT acquirer, merchant_id FROM verdict AS v WHERE ` + where
+	if sel.wantsPlain() {
+		of += `
 		 UNION
-		SELECT acquirer, merchant_id FROM verdict AS v WHERE `+where+`
-		 ORDER BY acquirer, merchant_id`, args...)
+		SELECT acquirer, merchant_id FROM plain_match AS v WHERE ` + where
+	}
+	rows, err := tx.Query(ctx, `SELECT DISTINCT acquirer, merchant_id FROM (`+of+`) AS m ORDER BY acquirer, merchant_id`, args...)
 	if err != nil {
 		return err
 	}
@@ -171,13 +174,13 @@ func (s *small) readCases(ctx context.Context, tx pgx.Tx, most int) error {
 	if err != nil {
 		return err
 	}
-	cases := map[orderKey]kase{}
+	cases := map[orderKey]caseCells{}
 	var (
 		key                  orderKey
 		id, status, assignee string
 	)
 	if _, err = pgx.ForEachRow(rows, []any{&key, &id, &status, &assignee}, func() error {
-		cases[key] = kase{[]byte(id), []byte(status), []byte(assignee)}
+		cases[key] = caseCells{[]byte(id), []byte(status), []byte(assignee)}
 		return nil
 	}); err == nil && len(cases) <= most {
 		s.cases = cases
