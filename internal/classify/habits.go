@@ -2,7 +2,6 @@ package classify
 
 import (
 	"context"
-	"fmt"
 	"math"
 
 	"github.com/jackc/pgx/v5"
@@ -14,22 +13,8 @@ import (
 // ten callbacks is never recorded, a missing one says little.
 type habit struct{ silent, lacks float64 }
 
-// Habits are read from the last habitDays business dates and, where their files have more than habitRows rows, from a share of
-// these: enough to know a share, few enough to cost nothing.
-const (
-	habitDays = 2
-	habitRows = 100_000
-)
-
-// habitKeys returns the key below which the orders lie that habits of so many rows are read from. Keys are hashes, so that it is
-// the same share of each acquirer's orders, and always the same orders.
-func habitKeys(rows int64) string {
-	below := uint64(math.MaxUint64)
-	for ; rows > habitRows; rows /= 2 {
-		below /= 2
-	}
-	return fmt.Sprintf("%016x%016x", below, uint64(math.MaxUint64))
-}
+// habitDays are the business dates that habits are read from: enough orders to know a share, few enough to cost nothing.
+const habitDays = 2
 
 // habitOrders is how many orders the shipped weights are worth against what is seen.
 const habitOrders = 100
@@ -39,9 +24,7 @@ func readHabits(ctx context.Context, tx pgx.Tx, asOf recon.Date, w *Weights) (ma
 	first, last := asOf.AddDays(-habitDays).UTC(), asOf.AddDays(-1).UTC()
 	// The files that have rows of these dates are known, so that their month is not read for two days.
 	found, err := tx.Query(ctx, `
-		SELECT file_id,
-		       -- of these dates, as if each of the file's had as many
-		       rows_loaded * (least(last_date, $2) - greatest(first_date, $1) + 1) / (last_date - first_date + 1)
+		SELECT file_id
 		  FROM file
 		 WHERE kind = 'pos_log'
 		   AND state = 'loaded'
@@ -51,15 +34,8 @@ func readHabits(ctx context.Context, tx pgx.Tx, asOf recon.Date, w *Weights) (ma
 	if err != nil {
 		return nil, err
 	}
-	var (
-		files   []int32
-		file    int32
-		n, held int64
-	)
-	if _, err := pgx.ForEachRow(found, []any{&file, &n}, func() error {
-		files, held = append(files, file), held+n
-		return nil
-	}); err != nil {
+	files, err := pgx.CollectRows(found, pgx.RowTo[int32])
+	if err != nil {
 		return nil, err
 	}
 	rows, err := tx.Query(ctx, `
@@ -72,10 +48,9 @@ func readHabits(ctx context.Context, tx pgx.Tx, asOf recon.Date, w *Weights) (ma
 		  JOIN file AS f USING (file_id)
 		 WHERE p.file_id = ANY ($3)
 		   AND p.business_date BETWEEN $1 AND $2
-		   AND p.order_key <= $4
 		   AND p.status = 'SUCCESS'
 		   AND p.type = 'SALE'
-		 GROUP BY p.acquirer`, first, last, files, habitKeys(held))
+		 GROUP BY p.acquirer`, first, last, files)
 	if err != nil {
 		return nil, err
 	}

@@ -190,8 +190,8 @@ const plainSQL = `
 	  {small}
 	  {place}
 	 WHERE v.type <> 'VOID'
-	   AND v.file_id = ANY ({counting})
-	   AND s.file_id = ANY ({counting})
+	   AND v.file_id <> ALL ({not counting}) -- few, where those that count may be ten thousands
+	   AND s.file_id <> ALL ({not counting})
 	   AND NOT EXISTS (SELECT FROM verdict AS d WHERE d.order_key = v.order_key)
 	   AND {reread}
 	   AND `
@@ -273,7 +273,7 @@ func rowsSQL(sel Selection, way int, known *small) statement {
 	}
 	verdicts := verdictsSQL + where
 	if sel.wantsPlain() {
-		st.args = append(st.args, known.counting)
+		st.args = append(st.args, known.notCounting)
 		words = append(words, plainWords(known, len(st.args))...)
 		// Of the conditions of a selection that wants plain matches only the dates are not true of each.
 		dates, _ := sel.days().where()
@@ -286,8 +286,8 @@ func rowsSQL(sel Selection, way int, known *small) statement {
 	return st
 }
 
-// plainWords are what plainSQL leaves open; counting is the number of that argument.
-func plainWords(known *small, counting int) []string {
+// plainWords are what plainSQL leaves open; notCounting is the number of that argument.
+func plainWords(known *small, notCounting int) []string {
 	joined, ofPayout, ofCase, reread := "", "NULL", "NULL, NULL, NULL", "true"
 	if known.payouts == nil {
 		joined, ofPayout = withPayout, "y.status"
@@ -298,7 +298,7 @@ func plainWords(known *small, counting int) []string {
 	if known.reread {
 		reread = notReread
 	}
-	return []string{"{counting}", fmt.Sprintf("$%d", counting), "{small}", joined, "{payout}", ofPayout, "{case}", ofCase, "{reread}", reread}
+	return []string{"{not counting}", fmt.Sprintf("$%d", notCounting), "{small}", joined, "{payout}", ofPayout, "{case}", ofCase, "{reread}", reread}
 }
 
 // wayTo chooses the way to the rows of a selection: looking a row up costs about what reading twenty does, and one more for each month

@@ -15,10 +15,10 @@ import (
 type small struct {
 	distributed bool
 	files       []string // names by ids
-	counting    []int32  // files whose rows count in the verdicts
+	notCounting []int32  // files of whose rows none counts in the verdicts: replaced ones, and what no run has decided
 	merchants   merchants
 	// Of plain matches only:
-	reread  bool // some lines of the files that count do not yet
+	reread  bool // some lines of files that count do not yet
 	due     map[dueOf]day
 	payouts map[payout][]byte      // status; nil where the rows say it
 	cases   map[orderKey]caseCells // nil where the rows say it
@@ -46,7 +46,7 @@ const maxSmall = 100_000
 
 // lookAhead reads what the rows of a selection need, got by a way.
 func lookAhead(ctx context.Context, tx pgx.Tx, sel Selection, way, most int) (*small, error) {
-	known := &small{}
+	known := &small{notCounting: []int32{}} // nil would be NULL, which nothing differs from
 	var err error
 	if known.distributed, err = postgres.Distributed(ctx, tx); err != nil {
 		return nil, err
@@ -70,20 +70,20 @@ func lookAhead(ctx context.Context, tx pgx.Tx, sel Selection, way, most int) (*s
 }
 
 func (s *small) readFiles(ctx context.Context, tx pgx.Tx) error {
-	rows, err := tx.Query(ctx, `SELECT file_id, name, counts FROM file ORDER BY file_id`)
+	rows, err := tx.Query(ctx, `SELECT file_id, name, rows_loaded > 0 AND NOT counts FROM file ORDER BY file_id`)
 	if err != nil {
 		return err
 	}
 	var (
-		id     int32
-		name   string
-		counts bool
+		id   int32
+		name string
+		not  bool
 	)
-	_, err = pgx.ForEachRow(rows, []any{&id, &name, &counts}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&id, &name, &not}, func() error {
 		s.files = slices.Grow(s.files, int(id)+1-len(s.files))[:id+1]
 		s.files[id] = name
-		if counts {
-			s.counting = append(s.counting, id)
+		if not {
+			s.notCounting = append(s.notCounting, id)
 		}
 		return nil
 	})
@@ -163,7 +163,8 @@ func (s *small) readPayouts(ctx context.Context, tx pgx.Tx, sel Selection, most 
 	return err
 }
 
-// readCases reads the cases of plain matches, if they are not too many: of orders whose line came late.
+// readCases reads the cases of plain matches, whose line came late, if they are not too many; with those of archived orders, which
+// have no verdict either.
 func (s *small) readCases(ctx context.Context, tx pgx.Tx, most int) error {
 	rows, err := tx.Query(ctx, `
 		SELECT k.order_key, k.case_id, k.status, k.assignee
