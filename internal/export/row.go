@@ -93,8 +93,8 @@ type instant struct {
 	valid bool
 }
 
-// resultFormats are the formats of rowsSQL's columns: text, but binary for what is only sorted by, and for days and instants,
-// whose text would depend on settings of the server.
+// resultFormats are the formats of rowsSQL's columns: text, but binary for the place, the key and its episode, for what only verdicts
+// say, and for days and instants, whose text would depend on settings of the server.
 var resultFormats = func() pgx.QueryResultFormats {
 	formats := make(pgx.QueryResultFormats, 33)
 	for _, i := range []int{0, 4, 5, 6, 15, 20, 21, 23} {

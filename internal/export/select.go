@@ -232,8 +232,8 @@ var wholeSides = []string{"enable_nestloop = off", "enable_mergejoin = off", "cp
 // business date, acquirer, merchant, order, type, refund and key.
 //
 // The first three are sorted by as one number, the date and the place of the merchant among all: comparing three texts each time
-// takes longer than all else that the server does. Either part is sorted for itself, so that workers sort the plain matches side
-// by side, and then merged.
+// takes longer than all else that the server does. Either part is sorted for itself, so that a worker can sort plain matches
+// beside the leader, and then merged.
 func rowsSQL(sel Selection, way int, known *small) statement {
 	where, args := sel.where()
 	st := statement{args: append(args, known.merchants.acquirer, known.merchants.id)}

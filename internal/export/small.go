@@ -34,8 +34,10 @@ type dueOf struct {
 	cycle    string
 }
 
+// payout names a payout, whose id is its acquirer's.
 type payout struct{ acquirer, id string }
 
+// orderKey is order_key as the server sends it.
 type orderKey [16]byte
 
 // caseCells are what a row says of its case.
@@ -69,6 +71,7 @@ func lookAhead(ctx context.Context, tx pgx.Tx, sel Selection, way, most int) (*s
 	return known, known.readCases(ctx, tx, most)
 }
 
+// readFiles reads the names of all files, and which do not count.
 func (s *small) readFiles(ctx context.Context, tx pgx.Tx) error {
 	rows, err := tx.Query(ctx, `SELECT file_id, name, rows_loaded > 0 AND NOT counts FROM file ORDER BY file_id`)
 	if err != nil {
@@ -98,12 +101,13 @@ func (s *small) fileName(id []byte) string {
 	return ""
 }
 
+// readMerchants reads the merchants that rows of these dates have: what they are sorted by, so that none may be missing.
 func (s *small) readMerchants(ctx context.Context, tx pgx.Tx, sel Selection) error {
 	where, args := sel.days().where()
 	of := `SELECT acquirer, merchant_id FROM verdict AS v WHERE ` + where
 	if sel.wantsPlain() {
 		of += `
-		 UNION
+		 UNION ALL
 		SELECT acquirer, merchant_id FROM plain_match AS v WHERE ` + where
 	}
 	rows, err := tx.Query(ctx, `SELECT DISTINCT acquirer, merchant_id FROM (`+of+`) AS m ORDER BY acquirer, merchant_id`, args...)
@@ -118,6 +122,7 @@ func (s *small) readMerchants(ctx context.Context, tx pgx.Tx, sel Selection) err
 	return err
 }
 
+// readDue reads the due dates of these business dates. Where a calendar year is missing there is none.
 func (s *small) readDue(ctx context.Context, tx pgx.Tx, sel Selection) error {
 	where, args := sel.days().where()
 	rows, err := tx.Query(ctx, `SELECT acquirer, business_date, cycle, due_date FROM due_day AS v WHERE due_date IS NOT NULL AND `+where, args...)

@@ -112,8 +112,14 @@ var tooMuch, tooLittle = decimal.New(maxFen, -decimalPlaces), decimal.New(-maxFe
 // fenOf returns an amount of yuan in fen; not ok where that is not whole, or not below maxFen.
 func fenOf(d decimal.Decimal) (int64, bool) {
 	// Nearly every amount has two places as it is, and then fits an int64 where it is in bounds.
-	if d.Exponent() == -decimalPlaces && (d.IsNegative() || d.LessThan(tooMuch)) && (!d.IsNegative() || d.GreaterThan(tooLittle)) {
-		return d.CoefficientInt64(), true
+	if d.Exponent() == -decimalPlaces {
+		inBounds := d.LessThan(tooMuch)
+		if d.IsNegative() {
+			inBounds = d.GreaterThan(tooLittle)
+		}
+		if inBounds {
+			return d.CoefficientInt64(), true
+		}
 	}
 	fen := d.Shift(decimalPlaces)
 	if d.IsZero() {

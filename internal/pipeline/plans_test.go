@@ -75,6 +75,17 @@ func (p *plans) take() []string {
 	return list
 }
 
+// pretendRows makes the planner believe that November's orders and lines are so many.
+func (b *bench) pretendRows(t *testing.T, n int) {
+	t.Helper()
+	if _, err := b.pool.Exec(t.Context(), `
+		UPDATE pg_class
+		   SET reltuples = $1
+		 WHERE relname IN ('pos_row_2026_11', 'settlement_row_2026_11')`, n); err != nil {
+		t.Fatal(err)
+	}
+}
+
 var (
 	scanned = regexp.MustCompile(`Seq Scan on ((?:pos_row|settlement_row)_\d{4}_\d\d)\b.*\(actual`)
 	looked  = regexp.MustCompile(`Index (?:Only )?Scan using \w+ on ((?:pos_row|settlement_row)_\d{4}_\d\d).*loops=(\d+)\)`)
@@ -146,12 +157,7 @@ func TestPlansOfALargeNight(t *testing.T) {
 	if _, err := job.Ingest(t.Context(), pipeline.Options{Inbox: []string{inbox}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.pool.Exec(t.Context(), `
-		UPDATE pg_class
-		   SET reltuples = 100000000
-		 WHERE relname IN ('pos_row_2026_11', 'settlement_row_2026_11')`); err != nil {
-		t.Fatal(err)
-	}
+	b.pretendRows(t, 100_000_000)
 	p.take()
 	if _, err := job.Run(t.Context(), pipeline.Options{Kind: "reconcile", Out: t.TempDir(), AsOf: time.Date(2026, 11, 10, 12, 0, 0, 0, b.zone)}); err != nil {
 		t.Fatal(err)
@@ -195,12 +201,7 @@ func TestPlansOfALargeExport(t *testing.T) {
 	if _, err := job.Run(t.Context(), pipeline.Options{Kind: "run", Inbox: []string{inbox}, AsOf: asOf}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.pool.Exec(t.Context(), `
-		UPDATE pg_class
-		   SET reltuples = 2000000
-		 WHERE relname IN ('pos_row_2026_11', 'settlement_row_2026_11')`); err != nil {
-		t.Fatal(err)
-	}
+	b.pretendRows(t, 2_000_000)
 	p.take()
 	if rows, err := export.Write(t.Context(), b.pool, io.Discard, export.CSV, export.Selection{}, job.View(asOf, export.English)); err != nil || rows != 2_000 {
 		t.Fatalf("%d rows are exported, %v", rows, err)
