@@ -185,7 +185,7 @@ func (j *Job) index(ctx context.Context, loaded ingest.Report) (indexing, error)
 	}
 	done := make(chan error, 1)
 	begin := sync.OnceFunc(func() {
-		go func() { done <- postgres.IndexPartitions(ctx, j.Pool) }()
+		go func() { done <- postgres.IndexBeside(ctx, j.Pool) }()
 	})
 	return indexing{begin, done}, nil
 }

@@ -152,10 +152,11 @@ func MakeIndexes(ctx context.Context, tx pgx.Tx, table, partition string) (made 
 }
 
 // indexes are made on every partition of a table, after the first load into it: building one from what is there, sorted,
-// costs a third of keeping it while random keys come in.
+// costs a third of keeping it while random keys come in, and of files, which are told of ranges of pages, reading the pages once
+// costs a third of asking for each row whether its range is told of already.
 var indexes = map[string][]struct{ name, on string }{
-	"pos_row":        {{"by_key", "(order_key)"}},
-	"settlement_row": {{"by_key", "(order_key)"}},
+	"pos_row":        {{"by_key", "(order_key)"}, {"by_file", "USING brin (file_id)"}},
+	"settlement_row": {{"by_key", "(order_key)"}, {"by_file", "USING brin (file_id)"}},
 }
 
 // Indexed returns the fact tables that have a partition with an index: rows that go in may have to find their places there.
@@ -271,7 +272,21 @@ func analyzeKeys(ctx context.Context, pool *pgxpool.Pool, table string) error {
 
 // IndexPartitions makes the indexes that partitions of the fact tables lack.
 func IndexPartitions(ctx context.Context, pool *pgxpool.Pool) error {
+	return indexPartitions(ctx, pool)
+}
+
+// IndexBeside is IndexPartitions beside other work, whose processor it leaves alone: it takes one process.
+func IndexBeside(ctx context.Context, pool *pgxpool.Pool) error {
+	return indexPartitions(ctx, pool, `SET LOCAL max_parallel_maintenance_workers = 0`)
+}
+
+func indexPartitions(ctx context.Context, pool *pgxpool.Pool, settings ...string) error {
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		for _, setting := range settings {
+			if _, err := tx.Exec(ctx, setting); err != nil {
+				return err
+			}
+		}
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, indexLock); err != nil {
 			return err
 		}

@@ -330,7 +330,7 @@ func TestPartitionsAhead(t *testing.T) {
 	}
 	for sql, want := range map[string][]string{
 		`SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'pos_row'::regclass ORDER BY 1`: {"pos_row_2026_10", "pos_row_2026_11", "pos_row_2026_12", "pos_row_2027_01"},
-		`SELECT indexname::text FROM pg_indexes WHERE indexname LIKE 'pos_row%by_key' ORDER BY 1`:           {"pos_row_2026_11_by_key"},
+		`SELECT indexname::text FROM pg_indexes WHERE indexname LIKE 'pos_row_20%' ORDER BY 1`:              {"pos_row_2026_11_by_file", "pos_row_2026_11_by_key"},
 	} {
 		rows, err := pool.Query(t.Context(), sql)
 		if err != nil {
