@@ -108,10 +108,10 @@ func (d *decision) gather(ctx context.Context) error {
 	)
 }
 
-// countDue counts the due date of every acquirer × business date × cycle that a table has and that was not counted yet, into
-// due. The calendar is the one authority for working days, so the counting is its, not SQL's; the combinations are few whatever
+// countDue counts the due date of every acquirer × business date × cycle that is in from, a table and a condition where there is one,
+// and was not counted yet, into due. The calendar is the one authority for working days, so the counting is its, not SQL's; the combinations are few whatever
 // the orders.
-func (d *decision) countDue(ctx context.Context, table string) error {
+func (d *decision) countDue(ctx context.Context, from string) error {
 	if err := d.run(ctx, `
 		CREATE TEMP TABLE IF NOT EXISTS due (
 		    acquirer      text NOT NULL,
@@ -126,7 +126,7 @@ func (d *decision) countDue(ctx context.Context, table string) error {
 		return err
 	}
 	rows, err := d.tx.Query(ctx, `
-		SELECT acquirer, business_date, cycle FROM `+table+`
+		SELECT acquirer, business_date, cycle FROM `+from+`
 		EXCEPT
 		SELECT acquirer, business_date, cycle FROM due
 		 ORDER BY acquirer, business_date, cycle`)

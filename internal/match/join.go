@@ -1,30 +1,72 @@
 package match
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+)
 
-// joinFresh joins the fresh orders and lines: plain matches are told together in plain_now, every other order has a group of its
-// own there, by its key; without_order has the lines that no fresh order has.
+// joinFresh joins the fresh orders and lines in plain_now: plain matches are told together there, every other order and every line
+// without one has a group of its own, by its key; without_order has the latter, whose groups have no orders.
+//
+// Keys are hashes, so that their first bit halves them, and each half is joined and told together in a process of its own, of what is
+// read twice. That takes less than joining in two processes what one of them then tells together alone, and a join by one
+// process alone can tell of what either side lacks.
 func (d *decision) joinFresh(ctx context.Context) error {
-	posRow, line := d.fresh.posRow("p"), d.fresh.line("s")
-	return d.with(ctx, wholeNight,
-		`CREATE TEMP TABLE plain_now (acquirer, merchant_id, channel, type, currency, business_date, cycle, settle_date, settle_file_id, payout_id,
-		        other_key, sign, lines, orders, amount, net, sold) ON COMMIT DROP AS
-		 SELECT `+plainGroup+`,
-		        CASE WHEN `+agree+` THEN NULL ELSE p.order_key END,
-		        1::smallint,
-		        count(s.order_key),
-		        `+plainSums("p", "s")+`
-		   FROM pos_row AS p
-		   LEFT JOIN settlement_row AS s ON s.order_key = p.order_key AND `+line+`
+	// IS TRUE keeps the planner from looking half of all keys up in an index.
+	const lower = "({row}.order_key < '80000000-0000-0000-0000-000000000000') IS "
+	halves, settings := []string{lower + "TRUE AND ", lower + "FALSE AND "}, wholeNight
+	if d.distributed { // every shard is joined by itself
+		halves = []string{""}
+	} else {
+		rows, err := d.countFresh(ctx)
+		if err != nil {
+			return err
+		}
+		settings = append(append([]string{}, settings...), besideEachOther(rows)...)
+	}
+	joined := make([]string, len(halves))
+	for i, half := range halves {
+		of := func(alias string) string { return strings.ReplaceAll(half, "{row}", alias) }
+		joined[i] = fmt.Sprintf(`
+		 SELECT %s,
+		        CASE WHEN %s THEN NULL ELSE COALESCE(p.order_key, s.order_key) END AS other_key,
+		        %d::smallint AS half,
+		        1::smallint AS sign,
+		        count(s.order_key) AS lines,
+		        %s
+		   FROM (SELECT * FROM pos_row AS p WHERE %s) AS p
+		   FULL JOIN (SELECT * FROM settlement_row AS s WHERE %s) AS s ON s.order_key = p.order_key
 		   LEFT JOIN payout_state AS y ON y.acquirer = s.acquirer AND y.payout_id = s.payout_id AND y.status <> 'PAID'
-		  WHERE `+posRow+`
 		  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11`,
+			plainGroup, agree, i, plainSums("p", "s"), of("p")+d.fresh.posRow("p"), of("s")+d.fresh.line("s"))
+	}
+	return d.with(ctx, settings,
+		`CREATE TEMP TABLE plain_now ON COMMIT DROP AS`+strings.Join(joined, `
+		  UNION ALL`),
 		`CREATE TEMP TABLE without_order ON COMMIT DROP AS
-		 SELECT s.order_key, count(*) AS lines
-		   FROM settlement_row AS s
-		  WHERE `+line+`
-		    AND NOT EXISTS (SELECT FROM pos_row AS p WHERE p.order_key = s.order_key AND `+posRow+`)
-		  GROUP BY s.order_key`,
+		 SELECT other_key AS order_key, sum(lines) AS lines
+		   FROM plain_now
+		  WHERE orders = 0
+		  GROUP BY other_key`,
 		`ANALYZE without_order`,
 	)
+}
+
+// countFresh counts the fresh rows, by the register.
+func (d *decision) countFresh(ctx context.Context) (rows int64, err error) {
+	err = d.tx.QueryRow(ctx, `
+		SELECT COALESCE(sum(rows_loaded - rows_archived), 0)::bigint
+		  FROM file
+		 WHERE file_id = ANY (`+integers(append(append([]int32{}, d.fresh.pos...), d.fresh.lines...))+`)`).Scan(&rows)
+	return rows, err
+}
+
+// besideEachOther are settings that let the two parts of a UNION ALL, which reads so many rows, be done by two processes, and not one
+// after the other by both: to start a process is told to cost more than sharing the reading of one side saves, which is a fortieth
+// a row at most, and less than sharing the joining and telling, which is a third. The planner counts on workers alone, so it needs
+// two.
+func besideEachOther(rows int64) []string {
+	return []string{"max_parallel_workers_per_gather = 2", "parallel_setup_cost = " + strconv.FormatInt(max(rows/20, 1000), 10)}
 }

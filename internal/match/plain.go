@@ -22,8 +22,8 @@ var agree = `p.type <> 'VOID'
 		          AND y.payout_id IS NULL`
 
 // plainGroup are the columns by which plain matches are told together.
-const plainGroup = `p.acquirer, p.merchant_id, p.channel, p.type, p.currency, p.business_date, COALESCE(p.settle_cycle, ''),
-		          s.settle_date, s.file_id, s.payout_id`
+const plainGroup = `p.acquirer, p.merchant_id, p.channel, p.type, p.currency, p.business_date, COALESCE(p.settle_cycle, '') AS cycle,
+		          s.settle_date, s.file_id AS settle_file_id, s.payout_id`
 
 // matchPlainly counts the plain matches among the fresh rows into plain_now, and adds every other key of theirs to dirty,
 // which the rest of the decision looks at, but for lines of orders that waited for them (arrived) and orders that begin to wait
@@ -46,6 +46,7 @@ func (d *decision) matchPlainly(ctx context.Context) error {
 		 SELECT other_key
 		   FROM plain_now AS m
 		  WHERE other_key IS NOT NULL
+		    AND orders > 0
 		    AND NOT EXISTS (SELECT FROM waiting AS w WHERE w.order_key = m.other_key)`,
 		// Of all rows that count, where all are fresh.
 		`CREATE TEMP TABLE lineless ON COMMIT DROP AS
@@ -76,7 +77,7 @@ func (d *decision) findRepeated(ctx context.Context) error {
 		SELECT (SELECT COALESCE(sum(rows_loaded - rows_archived), 0) FROM file WHERE file_id = ANY (`+integers(d.fresh.pos)+`)),
 		       (SELECT COALESCE(sum(orders), 0) FROM plain_now),
 		       (SELECT COALESCE(sum(rows_loaded - rows_archived), 0) FROM file WHERE file_id = ANY (`+integers(d.fresh.lines)+`)),
-		       (SELECT COALESCE(sum(lines), 0) FROM plain_now) + (SELECT COALESCE(sum(lines), 0) FROM without_order)`).Scan(&orders, &joined, &lines, &joinedLines); err != nil {
+		       (SELECT COALESCE(sum(lines), 0) FROM plain_now)`).Scan(&orders, &joined, &lines, &joinedLines); err != nil {
 		return err
 	}
 	if orders == joined && lines == joinedLines {
@@ -111,8 +112,9 @@ func (d *decision) setApart(ctx context.Context) error {
 	}
 	return d.with(ctx, settings,
 		`INSERT INTO plain_now (acquirer, merchant_id, channel, type, currency, business_date, cycle, settle_date, settle_file_id, payout_id,
-		        sign, lines, orders, amount, net, sold)
+		        half, sign, lines, orders, amount, net, sold)
 		 SELECT `+plainGroup+`,
+		        0,
 		        -1,
 		        count(s.order_key),
 		        `+plainSums("p", "s")+`
@@ -128,7 +130,7 @@ func (d *decision) setApart(ctx context.Context) error {
 // plainSums returns the sums of plain matches over orders of one alias and lines of another: how many, their money,
 // unsigned, and when each was sold, in seconds after the business date began in UTC.
 func plainSums(order, line string) string {
-	return strings.NewReplacer("{o}", order, "{l}", line).Replace(`count(*)::integer AS orders,
+	return strings.NewReplacer("{o}", order, "{l}", line).Replace(`count({o}.order_key)::integer AS orders,
 		        sum({o}.amount) AS amount,
 		        sum(COALESCE({l}.net_amount, {l}.amount - COALESCE({l}.fee, 0))) AS net,
 		        array_agg(floor(date_part('epoch', {o}.txn_time) - 86400 * ({o}.business_date - DATE '1970-01-01'))::integer) AS sold`)

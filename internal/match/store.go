@@ -116,9 +116,10 @@ func (d *decision) store(ctx context.Context) error {
 	if err := d.run(ctx,
 		`INSERT INTO plain_match (`+LedgerColumns+`)
 		 SELECT m.acquirer, m.merchant_id, m.channel, m.type, m.currency, m.business_date, u.due_date, m.settle_date, m.settle_file_id, m.payout_id,
-		        m.sign, m.orders, m.amount, m.net, m.sold
-		   FROM plain_now AS m
+		        m.sign, sum(m.orders), sum(m.amount), sum(m.net), max(m.sold) FILTER (WHERE m.half = 0) || max(m.sold) FILTER (WHERE m.half = 1)
+		   FROM plain_now AS m -- of each half once
 		   JOIN due AS u USING (acquirer, business_date, cycle)
+		  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, m.cycle, m.sign
 		  UNION ALL
 		 `+PlainLedger(1, "told AS p WHERE p.plain"),
 		`ANALYZE plain_match (acquirer, merchant_id, channel, type, business_date, due_date, settle_date, settle_file_id, payout_id)`,

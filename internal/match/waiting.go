@@ -154,7 +154,7 @@ func (d *decision) findWaiting(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := d.countDue(ctx, "plain_now"); err != nil {
+	if err := d.countDue(ctx, "plain_now WHERE orders > 0"); err != nil {
 		return err
 	}
 	const (
