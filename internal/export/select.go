@@ -228,6 +228,9 @@ const (
 // where comparing costs nothing it does not. A second worker would take more from the process that sends than it gives.
 var wholeSides = []string{"enable_nestloop = off", "enable_mergejoin = off", "cpu_operator_cost = 0", "max_parallel_workers_per_gather = 1"}
 
+// lookUps keep the planner from sorting all verdicts, to merge them with the merchants, before they look up what they name.
+var lookUps = []string{"enable_mergejoin = off"}
+
 // rowsSQL selects the rows of a selection. The order ends in the key, so that the same selection gives the same bytes: by
 // business date, acquirer, merchant, order, type, refund and key.
 //
@@ -238,7 +241,10 @@ func rowsSQL(sel Selection, way int, known *small) statement {
 	where, args := sel.where()
 	st := statement{args: append(args, known.merchants.acquirer, known.merchants.id)}
 	at := len(args)
-	if way == readAll || way == readAllFor {
+	switch way {
+	case lookUp:
+		st.settings = lookUps
+	case readAll, readAllFor:
 		st.settings = wholeSides
 	}
 	by := " ORDER BY 1, 2, 3, 4, 5, 6"

@@ -122,7 +122,7 @@ func (j *Job) Run(ctx context.Context, opt Options) (*Report, error) {
 	} else if err := postgres.IndexPartitions(ctx, j.Pool); err != nil { // of a load that was broken off
 		return nil, err
 	}
-	err = j.decideAndExport(ctx, opt, report, index.begin)
+	err = j.decideAndExport(ctx, opt, report, index)
 	if err := errors.Join(err, index.wait()); err != nil {
 		return nil, err
 	}
@@ -158,8 +158,17 @@ func spilled(ctx context.Context, pool *pgxpool.Pool) (bytes int64, err error) {
 
 // indexing makes the indexes that loading left to be made, once and beside what else goes on.
 type indexing struct {
-	begin func() // nil where nothing is to be made
+	begin func()        // nil where nothing is to be made
+	keyed chan struct{} // closed when keys can be looked up, or never will be
 	done  chan error
+}
+
+// waitForKeys waits until keys can be looked up.
+func (i *indexing) waitForKeys() {
+	if i.begin != nil {
+		i.begin()
+		<-i.keyed
+	}
 }
 
 func (i *indexing) wait() error {
@@ -183,15 +192,20 @@ func (j *Job) index(ctx context.Context, loaded ingest.Report) (indexing, error)
 	if decided {
 		return indexing{}, postgres.IndexPartitions(ctx, j.Pool)
 	}
-	done := make(chan error, 1)
-	begin := sync.OnceFunc(func() {
-		go func() { done <- postgres.IndexBeside(ctx, j.Pool) }()
+	i := indexing{keyed: make(chan struct{}), done: make(chan error, 1)}
+	i.begin = sync.OnceFunc(func() {
+		go func() {
+			keyed := sync.OnceFunc(func() { close(i.keyed) })
+			defer keyed()
+			i.done <- postgres.IndexBeside(ctx, j.Pool, keyed)
+		}()
 	})
-	return indexing{begin, done}, nil
+	return i, nil
 }
 
-// decideAndExport is a run after loading. joined is called when the fresh rows are joined; it may be nil.
-func (j *Job) decideAndExport(ctx context.Context, opt Options, report *Report, joined func()) error {
+// decideAndExport is a run after loading. Indexing begins when the fresh rows are joined, and the export of what is stored, which looks
+// rows up by their keys, waits for it. Within the decision's transaction nothing waits: indexing may wait for that.
+func (j *Job) decideAndExport(ctx context.Context, opt Options, report *Report, index indexing) error {
 	start := time.Now()
 	// On one snapshot: a file that another program loads meanwhile is the next run's, whole.
 	err := postgres.TransactSnapshot(ctx, j.Pool, func(tx pgx.Tx) (bool, error) {
@@ -207,7 +221,7 @@ func (j *Job) decideAndExport(ctx context.Context, opt Options, report *Report, 
 		if same {
 			err = j.tellAgain(ctx, tx, opt, report)
 		} else {
-			err = j.decide(ctx, tx, match.Scope{From: opt.From, To: opt.To}, opt, report, joined)
+			err = j.decide(ctx, tx, match.Scope{From: opt.From, To: opt.To}, opt, report, index.begin)
 		}
 		if err != nil {
 			return false, err
@@ -223,6 +237,7 @@ func (j *Job) decideAndExport(ctx context.Context, opt Options, report *Report, 
 	report.Seconds["decide"] = time.Since(start).Seconds()
 	if report.Stored {
 		start := time.Now()
+		index.waitForKeys()
 		if err := j.export(ctx, j.Pool, opt, report); err != nil {
 			return err
 		}

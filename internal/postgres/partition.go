@@ -132,31 +132,35 @@ func MakePartition(ctx context.Context, tx pgx.Tx, table string, month recon.Dat
 	return err
 }
 
-// MakeIndexes makes the indexes that a partition of table lacks, and tells whether there were any.
-func MakeIndexes(ctx context.Context, tx pgx.Tx, table, partition string) (made bool, err error) {
-	for _, index := range indexes[table] {
-		name := partition + "_" + index.name
-		var exists bool
-		if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, name).Scan(&exists); err != nil {
-			return made, err
+// index is one that every partition of a fact table has.
+type index struct{ name, on string }
+
+// indexes are made on a partition after the first load into it: building one from what is there, sorted, costs a third of keeping it
+// while random keys come in, and of files, which are told of ranges of pages, reading the pages once costs a third of asking for
+// each row whether its range is told of already.
+var indexes = []index{{"by_key", "(order_key)"}, {"by_file", "USING brin (file_id)"}}
+
+// facts are the tables that have partitions.
+var facts = []string{"pos_row", "settlement_row"}
+
+// MakeIndexes makes the indexes that a partition lacks.
+func MakeIndexes(ctx context.Context, tx pgx.Tx, partition string) error {
+	for _, x := range indexes {
+		if err := makeIndex(ctx, tx, partition, x); err != nil {
+			return err
 		}
-		if exists {
-			continue
-		}
-		if _, err := tx.Exec(ctx, fmt.Sprintf(`CREATE INDEX %s ON %s %s`, name, partition, index.on)); err != nil {
-			return made, err
-		}
-		made = true
 	}
-	return made, nil
+	return nil
 }
 
-// indexes are made on every partition of a table, after the first load into it: building one from what is there, sorted,
-// costs a third of keeping it while random keys come in, and of files, which are told of ranges of pages, reading the pages once
-// costs a third of asking for each row whether its range is told of already.
-var indexes = map[string][]struct{ name, on string }{
-	"pos_row":        {{"by_key", "(order_key)"}, {"by_file", "USING brin (file_id)"}},
-	"settlement_row": {{"by_key", "(order_key)"}, {"by_file", "USING brin (file_id)"}},
+func makeIndex(ctx context.Context, tx pgx.Tx, partition string, x index) error {
+	name := partition + "_" + x.name
+	var exists bool
+	if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, name).Scan(&exists); err != nil || exists {
+		return err
+	}
+	_, err := tx.Exec(ctx, fmt.Sprintf(`CREATE INDEX %s ON %s %s`, name, partition, x.on))
+	return err
 }
 
 // Indexed returns the fact tables that have a partition with an index: rows that go in may have to find their places there.
@@ -222,7 +226,7 @@ func AnalyzePartitions(ctx context.Context, pool *pgxpool.Pool, partitions []str
 	if distributed, err := Distributed(ctx, pool); err != nil || distributed { // the parts of a shard are small
 		return err
 	}
-	for _, table := range slices.Sorted(maps.Keys(indexes)) {
+	for _, table := range facts {
 		if err := analyzeKeys(ctx, pool, table); err != nil {
 			return fmt.Errorf("analyze the keys of %s: %w", table, err)
 		}
@@ -272,15 +276,30 @@ func analyzeKeys(ctx context.Context, pool *pgxpool.Pool, table string) error {
 
 // IndexPartitions makes the indexes that partitions of the fact tables lack.
 func IndexPartitions(ctx context.Context, pool *pgxpool.Pool) error {
-	return indexPartitions(ctx, pool)
+	for _, x := range indexes {
+		if err := indexPartitions(ctx, pool, x); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// IndexBeside is IndexPartitions beside other work, whose processor it leaves alone: it takes one process.
-func IndexBeside(ctx context.Context, pool *pgxpool.Pool) error {
-	return indexPartitions(ctx, pool, `SET LOCAL max_parallel_maintenance_workers = 0`)
+// IndexBeside is IndexPartitions beside other work, whose processor it leaves alone: each index takes one process. It calls keyed as
+// soon as keys can be looked up.
+func IndexBeside(ctx context.Context, pool *pgxpool.Pool, keyed func()) error {
+	for i, x := range indexes {
+		if err := indexPartitions(ctx, pool, x, `SET LOCAL max_parallel_maintenance_workers = 0`); err != nil {
+			return err
+		}
+		if i == 0 {
+			keyed()
+		}
+	}
+	return nil
 }
 
-func indexPartitions(ctx context.Context, pool *pgxpool.Pool, settings ...string) error {
+// indexPartitions makes one index on all partitions that lack it, under settings.
+func indexPartitions(ctx context.Context, pool *pgxpool.Pool, x index, settings ...string) error {
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		for _, setting := range settings {
 			if _, err := tx.Exec(ctx, setting); err != nil {
@@ -300,17 +319,15 @@ func indexPartitions(ctx context.Context, pool *pgxpool.Pool, settings ...string
 			return err
 		}
 		rows, err := tx.Query(ctx, `
-			SELECT parent.relname, child.relname
+			SELECT child.relname
 			  FROM pg_inherits AS i
-			  JOIN pg_class AS parent ON parent.oid = i.inhparent
 			  JOIN pg_class AS child ON child.oid = i.inhrelid
-			 WHERE parent.oid IN ('pos_row'::regclass, 'settlement_row'::regclass)
+			 WHERE i.inhparent IN ('pos_row'::regclass, 'settlement_row'::regclass)
 			 ORDER BY child.relname`)
 		if err != nil {
 			return err
 		}
-		type partition struct{ Table, Name string }
-		partitions, err := pgx.CollectRows(rows, pgx.RowToStructByPos[partition])
+		partitions, err := pgx.CollectRows(rows, pgx.RowTo[string])
 		if err != nil {
 			return err
 		}
@@ -321,9 +338,9 @@ func indexPartitions(ctx context.Context, pool *pgxpool.Pool, settings ...string
 		for _, p := range partitions {
 			// One that was made ahead is indexed once it has rows.
 			var filled bool
-			sql := `SELECT pg_relation_size('` + p.Name + `'::regclass) > 0`
+			sql := `SELECT pg_relation_size('` + p + `'::regclass) > 0`
 			if distributed { // the rows of none are here
-				sql = `SELECT count(*) > 0 FROM (SELECT 1 FROM ` + p.Name + ` LIMIT 1) AS one`
+				sql = `SELECT count(*) > 0 FROM (SELECT 1 FROM ` + p + ` LIMIT 1) AS one`
 			}
 			if err := tx.QueryRow(ctx, sql).Scan(&filled); err != nil {
 				return err
@@ -331,7 +348,7 @@ func indexPartitions(ctx context.Context, pool *pgxpool.Pool, settings ...string
 			if !filled {
 				continue
 			}
-			if _, err := MakeIndexes(ctx, tx, p.Table, p.Name); err != nil {
+			if err := makeIndex(ctx, tx, p, x); err != nil {
 				return err
 			}
 		}

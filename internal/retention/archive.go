@@ -311,7 +311,7 @@ func (m *mover) detach(ctx context.Context, table string, month recon.Date, done
 		return err
 	}
 	done.Stay += tag.RowsAffected()
-	if _, err := postgres.MakeIndexes(ctx, m.tx, table, name); err != nil {
+	if err := postgres.MakeIndexes(ctx, m.tx, name); err != nil {
 		return err
 	}
 	return m.run(ctx, `ANALYZE `+name)
