@@ -102,6 +102,31 @@ func stored() []invariant {
 			  LEFT JOIN (` + archivedRowsOfFiles + `) AS n USING (file_id)
 			 WHERE f.rows_archived <> COALESCE(n.rows, 0)
 			 ORDER BY f.file_id`},
+		{name: "every log's habits are those of its rows", sql: `
+			WITH of_rows AS (
+			    SELECT p.file_id, p.acquirer, p.business_date AS date, count(*) AS sales, count(p.callback_time) AS heard, count(p.channel_txn_id) AS numbered
+			      FROM pos_row AS p
+			     WHERE p.status = 'SUCCESS'
+			       AND p.type = 'SALE'
+			     GROUP BY p.file_id, p.acquirer, p.business_date
+			), log AS (
+			    SELECT file_id, name, habits
+			      FROM file
+			     WHERE habits IS NOT NULL
+			       AND rows_archived = 0
+			), told AS (
+			    SELECT g.file_id, h.*
+			      FROM log AS g
+			     CROSS JOIN LATERAL jsonb_to_recordset(g.habits) AS h (acquirer text, date date, sales bigint, heard bigint, numbered bigint)
+			)
+			SELECT g.name || ' (file ' || g.file_id || ')',
+			       'the register says of ' || acquirer || ' on ' || date || ' ' || COALESCE(t.sales || ' sales, ' || t.heard || ' callbacks, ' || t.numbered || ' channel ids', 'nothing')
+			       || ', its rows ' || COALESCE(r.sales || ', ' || r.heard || ', ' || r.numbered, 'nothing')
+			  FROM told AS t
+			  FULL JOIN of_rows AS r USING (file_id, acquirer, date)
+			  JOIN log AS g USING (file_id)
+			 WHERE (t.sales, t.heard, t.numbered) IS DISTINCT FROM (r.sales, r.heard, r.numbered)
+			 ORDER BY file_id, acquirer, date`},
 		// Rows of one order are at most 180 days apart; a file that no run has decided brings the rest back when one does.
 		{name: "no order is archived in part", sql: `
 			WITH archived AS (

@@ -107,6 +107,7 @@ const (
 	archiveWhole = "no order is archived in part"
 	rejectsKept  = "every rejected line is kept"
 	rowsOfLoaded = "every row is of a loaded file"
+	logHabits    = "every log's habits are those of its rows"
 	keys         = "every row's key is that of the order it names"
 	money        = "owed and excess are never both on a row, and received is what arrived and what is in excess"
 	claims       = "no settlement line is claimed twice, nor claimed and unexpected"
@@ -135,6 +136,10 @@ var corruptions = []corruption{
 		rowCounts, "settlement-20261105.csv (file ", "the register says 2 rows, the tables hold 1"},
 	{"the register counts an archived row", []string{`UPDATE file SET rows_archived = 1 WHERE name = 'settlement-20261105.csv'`},
 		archiveCount, "settlement-20261105.csv (file ", "the register says 1 archived rows, the archive holds 0"},
+	{"a log's habits are another's", []string{`UPDATE file SET habits = jsonb_set(habits, '{0,heard}', '99') WHERE name = 'pos-20261102.csv'`},
+		logHabits, "pos-20261102.csv (file ", " 99 callbacks, "},
+	{"a log's habits were not counted", []string{`UPDATE file SET habits = '[]' WHERE name = 'pos-20261102.csv'`},
+		logHabits, "pos-20261102.csv (file ", " nothing, its rows "},
 	{"a row of a live order is in the archive", []string{
 		`CREATE TABLE archive.pos_row_2026_11 PARTITION OF archive.pos_row FOR VALUES FROM ('2026-11-01') TO ('2026-12-01')`,
 		`INSERT INTO archive.pos_row SELECT * FROM pos_row WHERE order_id = 'C01'`},

@@ -21,55 +21,86 @@ const habitOrders = 100
 
 // readHabits reads the habits of the logs of the last business dates, by acquirer.
 func readHabits(ctx context.Context, tx pgx.Tx, asOf recon.Date, w *Weights) (map[string]habit, error) {
-	first, last := asOf.AddDays(-habitDays).UTC(), asOf.AddDays(-1).UTC()
-	// The files that have rows of these dates are known, so that their month is not read for two days.
-	found, err := tx.Query(ctx, `
-		SELECT file_id
-		  FROM file
-		 WHERE kind = 'pos_log'
-		   AND state = 'loaded'
-		   AND first_date <= $2
-		   AND last_date >= $1
-		 ORDER BY file_id`, first, last)
-	if err != nil {
-		return nil, err
-	}
-	files, err := pgx.CollectRows(found, pgx.RowTo[int32])
-	if err != nil {
-		return nil, err
-	}
-	rows, err := tx.Query(ctx, `
-		SELECT p.acquirer,
-		       count(*) FILTER (WHERE f.has_callbacks),
-		       count(p.callback_time),
-		       count(*) FILTER (WHERE f.has_channel_txns),
-		       count(p.channel_txn_id)
-		  FROM pos_row AS p
-		  JOIN file AS f USING (file_id)
-		 WHERE p.file_id = ANY ($3)
-		   AND p.business_date BETWEEN $1 AND $2
-		   AND p.status = 'SUCCESS'
-		   AND p.type = 'SALE'
-		 GROUP BY p.acquirer`, first, last, files)
+	seen, err := readSales(ctx, tx, asOf.AddDays(-habitDays), asOf.AddDays(-1))
 	if err != nil {
 		return nil, err
 	}
 	silent := w.values["callback"]["silent"][systemDelay]
 	lacks := w.values["channel_txn"]["lacks"][systemDelay]
 	habits := map[string]habit{}
-	var (
-		acquirer           string
-		told, heard        int64 // in logs that give callbacks
-		numbered, numberOf int64 // in logs that give channel transaction ids
-	)
-	_, err = pgx.ForEachRow(rows, []any{&acquirer, &told, &heard, &numbered, &numberOf}, func() error {
+	for acquirer, n := range seen {
 		habits[acquirer] = habit{
-			silent: roughly((float64(told-heard) + silent*habitOrders) / (float64(told) + habitOrders)),
-			lacks:  roughly((float64(numbered-numberOf) + lacks*habitOrders) / (float64(numbered) + habitOrders)),
+			silent: roughly((float64(n.told-n.heard) + silent*habitOrders) / (float64(n.told) + habitOrders)),
+			lacks:  roughly((float64(n.numbered-n.numberOf) + lacks*habitOrders) / (float64(n.numbered) + habitOrders)),
 		}
-		return nil
-	})
-	return habits, err
+	}
+	return habits, nil
+}
+
+// sales are those of an acquirer that went well: in logs that give callbacks, with one, in logs that give channels' ids, and with one.
+type sales struct{ told, heard, numbered, numberOf int64 }
+
+// readSales counts the sales of some business dates, by acquirer. Loading has counted them by log; of a log of which it has not, or a
+// part is archived, the rows are counted. Which files have rows of these dates is known, so that their month is not read for two days.
+func readSales(ctx context.Context, tx pgx.Tx, first, last recon.Date) (map[string]sales, error) {
+	const (
+		logs = `f.kind = 'pos_log'
+		   AND f.state = 'loaded'
+		   AND f.first_date <= $2
+		   AND f.last_date >= $1`
+		counted = `f.habits IS NOT NULL AND f.rows_archived = 0`
+	)
+	seen := map[string]sales{}
+	count := func(sql string, args ...any) error {
+		rows, err := tx.Query(ctx, sql, append([]any{first.UTC(), last.UTC()}, args...)...)
+		if err != nil {
+			return err
+		}
+		var (
+			acquirer               string
+			callbacks, channelTxns bool // whether the log gives any
+			all, heard, numberOf   int64
+		)
+		_, err = pgx.ForEachRow(rows, []any{&acquirer, &callbacks, &channelTxns, &all, &heard, &numberOf}, func() error {
+			s := seen[acquirer]
+			if callbacks {
+				s.told += all
+			}
+			if channelTxns {
+				s.numbered += all
+			}
+			s.heard, s.numberOf = s.heard+heard, s.numberOf+numberOf
+			seen[acquirer] = s
+			return nil
+		})
+		return err
+	}
+	if err := count(`
+		SELECT h.acquirer, f.has_callbacks, f.has_channel_txns, h.sales, h.heard, h.numbered
+		  FROM file AS f
+		 CROSS JOIN LATERAL jsonb_to_recordset(f.habits) AS h (acquirer text, date date, sales bigint, heard bigint, numbered bigint)
+		 WHERE ` + logs + `
+		   AND ` + counted + `
+		   AND h.date BETWEEN $1 AND $2`); err != nil {
+		return nil, err
+	}
+	found, err := tx.Query(ctx, `SELECT file_id FROM file AS f WHERE `+logs+` AND NOT (`+counted+`) ORDER BY file_id`, first.UTC(), last.UTC())
+	if err != nil {
+		return nil, err
+	}
+	files, err := pgx.CollectRows(found, pgx.RowTo[int32])
+	if err != nil || len(files) == 0 {
+		return seen, err
+	}
+	return seen, count(`
+		SELECT p.acquirer, f.has_callbacks, f.has_channel_txns, count(*), count(p.callback_time), count(p.channel_txn_id)
+		  FROM pos_row AS p
+		  JOIN file AS f USING (file_id)
+		 WHERE p.file_id = ANY ($3)
+		   AND p.business_date BETWEEN $1 AND $2
+		   AND p.status = 'SUCCESS'
+		   AND p.type = 'SALE'
+		 GROUP BY p.acquirer, f.has_callbacks, f.has_channel_txns`, files)
 }
 
 // roughly rounds a share, or what it leaves of one where that is less, to the nearest of … 0.01, 0.02, 0.05, 0.1 … by its logarithm: two

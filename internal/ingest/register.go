@@ -55,6 +55,7 @@ type register struct {
 	lastDated                          recon.Date          // the last of these that was noted
 
 	hasCodes, hasCallbacks, hasChannelTxns, hasPayouts bool
+	habits                                             habits
 }
 
 // begin takes the bytes' place in the register; whoever comes second waits and finds them known.
@@ -316,12 +317,13 @@ func (e *register) finish(ctx context.Context, tx pgx.Tx, h held) error {
 		       rows_rejected = $15, first_date = $16, last_date = $17,
 		       has_codes = $18, has_callbacks = $19, has_channel_txns = $20, has_payouts = $21,
 		       rows_other_date = $22, format = $23, remark = $24,
-		       format_version = $25, dates = $26
+		       format_version = $25, dates = $26, habits = CASE WHEN $2 = 'loaded' AND $5 = 'pos_log' THEN $27::jsonb END
 		 WHERE file_id = $1`,
 		e.fileID, string(h.state), h.code, h.reason, string(e.kind), e.acquirer, day(e.date), instant(e.exportedAt),
 		instant(e.statusTime), e.replaces, e.hasTotals, e.totalsWaived, e.rowsRead, e.rowsLoaded,
 		e.rowsRejected, day(e.firstDate), day(e.lastDate),
-		e.hasCodes, e.hasCallbacks, e.hasChannelTxns, e.hasPayouts, e.rowsOtherDate, e.format, e.remark, e.version, e.allDates())
+		e.hasCodes, e.hasCallbacks, e.hasChannelTxns, e.hasPayouts, e.rowsOtherDate, e.format, e.remark, e.version, e.allDates(),
+		e.habits.list())
 	return err
 }
 

@@ -53,6 +53,7 @@ func (l *loader) reread(ctx context.Context, c candidate, fileID int32, report *
 			       first_date = least(first_date, $3),
 			       last_date = greatest(last_date, $4),
 			       dates = CASE WHEN dates IS NOT NULL AND $7::date[] IS NOT NULL THEN dates || $7 END,
+			       habits = NULL, -- the rows are counted
 			       format_version = $5,
 			       decided = decided AND $6,
 			       told = told AND $6

@@ -81,7 +81,9 @@ func (l *loader) prepare(entry *register, rec statement.Record) (day recon.Date,
 		entry.hasCodes = entry.hasCodes || r.ResponseCode != ""
 		entry.hasCallbacks = entry.hasCallbacks || !r.CallbackTime.IsZero()
 		entry.hasChannelTxns = entry.hasChannelTxns || r.ChannelTxnID != ""
-		return l.businessDate(r.Acquirer, r.TxnTime), true
+		day = l.businessDate(r.Acquirer, r.TxnTime)
+		entry.habits.see(r, day)
+		return day, true
 	case rec.Settlement != nil:
 		r := rec.Settlement
 		if !entry.ownAcquirer(&r.Acquirer) {

@@ -318,7 +318,13 @@ var questions = []struct {
 		}
 	}},
 	{what: "the check that derives everything again", ask: func(t *rapid.T, b *bench, w *world, _ string, _ []byte) {
+		uncounted := chance(t, "habits are counted from the rows", 50)
 		err := postgres.Transact(context.Background(), b.pool, func(tx pgx.Tx) (bool, error) {
+			if uncounted {
+				if _, err := tx.Exec(context.Background(), `UPDATE file SET habits = NULL`); err != nil {
+					return false, err
+				}
+			}
 			report, err := check.Run(context.Background(), tx, match.Rules{AsOf: w.last(), Zone: b.zone, Calendar: calendar.Default(), Acquirers: w.acquirers})
 			if err == nil && len(report.Violations) > 0 {
 				t.Fatalf("the check finds %v\n%s", report.Violations, w)

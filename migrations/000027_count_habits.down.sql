@@ -1,0 +1,4 @@
+BEGIN;
+ALTER TABLE file
+  DROP COLUMN habits;
+COMMIT;
