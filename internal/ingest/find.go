@@ -38,9 +38,7 @@ type candidate struct {
 	names       []string
 	folder      string // id of the acquirer whose folder it lies in, "" for none
 	size        int64
-	sha256      string // of its bytes, which identify it; of an empty file with its folder's acquirer where another's has the same
-	bytes       string // the SHA-256 of its bytes where that is another
-	empty       bool   // it holds no row
+	sha256      string
 	source      source // as the document itself says; see sender
 	sendsTotals bool   // its last lines state control totals
 	format      string // what reads it, "" for nothing
@@ -343,7 +341,7 @@ func (c *candidate) read(opt Options) error {
 // recognise notes what reads the document, which is decided by its beginning; a workbook can only be opened whole. A
 // document that cannot be read is recognised as nothing here, and loading says why.
 func (c *candidate) recognise(head []byte, opt Options) error {
-	c.format, c.version, c.empty = "", "", false
+	c.format, c.version = "", ""
 	var src io.Reader = bytes.NewReader(head)
 	if len(head) == headBytes && bytes.HasPrefix(head, []byte("PK\x03\x04")) {
 		f, err := c.open()
@@ -362,8 +360,7 @@ func (c *candidate) recognise(head []byte, opt Options) error {
 		return nil
 	}
 	c.format, c.version = r.About().Format, r.Version()
-	c.source.kind = r.Kind()
-	c.source.acquirer, c.empty = headAcquirer(r)
+	c.source = source{kind: r.Kind(), acquirer: headAcquirer(r)}
 	if r.Kind() != recon.KindPOSLog {
 		c.source.acquirer = cmp.Or(c.source.acquirer, strings.ToLower(r.Meta().Acquirer))
 	}
@@ -397,16 +394,16 @@ func statesTotals(tail []byte) bool {
 const headRows = 1000
 
 // headAcquirer returns the acquirer that all rows at a file's head name in their own column, "" where they name none or
-// several, and whether there is no row at all.
-func headAcquirer(r *statement.Reader) (acquirer string, empty bool) {
-	named := slices.Contains(r.Columns(), "acquirer")
-	for n := range headRows {
+// several.
+func headAcquirer(r *statement.Reader) string {
+	if !slices.Contains(r.Columns(), "acquirer") {
+		return ""
+	}
+	found := ""
+	for range headRows {
 		rec, err := r.Next()
 		if err != nil {
-			return acquirer, n == 0 && errors.Is(err, io.EOF)
-		}
-		if !named {
-			return "", false
+			break
 		}
 		var id string
 		switch {
@@ -420,42 +417,12 @@ func headAcquirer(r *statement.Reader) (acquirer string, empty bool) {
 		if id = strings.ToLower(id); id == "" {
 			continue
 		}
-		if acquirer != "" && acquirer != id {
-			return "", false
+		if found != "" && found != id {
+			return ""
 		}
-		acquirer = id
+		found = id
 	}
-	return acquirer, false
-}
-
-// ofFolder identifies the bytes of a file together with its folder's acquirer.
-func (c *candidate) ofFolder() string {
-	sum := sha256.Sum256([]byte(c.sha256 + "\n" + c.folder + "\n"))
-	return hex.EncodeToString(sum[:])
-}
-
-// tellFoldersApart gives an empty file that lies in the folder of an acquirer, and says itself of no other, an identity of its own where
-// the same bytes are another acquirer's: that neither had anything to settle on a day are two facts, and either is missed where it
-// is not told. Which of them is identified by the bytes alone shows nowhere.
-func tellFoldersApart(files []candidate, known map[string]registered) {
-	whose := map[string]string{} // of bytes
-	for i := range files {
-		c := &files[i]
-		e, ok := known[c.sha256]
-		if ok && e.State == string(Loaded) {
-			whose[c.sha256] = e.Acquirer
-			c.empty = e.Read == 0 // of one that was recalled, too
-		}
-		if !c.empty || c.folder == "" || c.source.acquirer != "" || c.source.kind != recon.KindSettlement && c.source.kind != recon.KindPayout {
-			continue
-		}
-		switch owner, ok := whose[c.sha256]; {
-		case !ok:
-			whose[c.sha256] = c.folder
-		case owner != c.folder:
-			c.bytes, c.sha256 = c.sha256, c.ofFolder()
-		}
-	}
+	return found
 }
 
 // tailWriter keeps the last tailBytes of what is written to it.

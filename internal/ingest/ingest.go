@@ -168,7 +168,6 @@ func Paths(ctx context.Context, pool *pgxpool.Pool, paths []string, opt Options)
 	if l.registered, err = readRegister(ctx, pool, files); err != nil {
 		return Report{}, fmt.Errorf("read the file register: %w", err)
 	}
-	tellFoldersApart(files, l.registered)
 	if l.indexed, err = postgres.Indexed(ctx, pool); err != nil {
 		return Report{}, err
 	}

@@ -304,5 +304,5 @@ func (e *register) unchanged(r *hashingReader) (bool, error) {
 	if _, err := io.Copy(io.Discard, io.LimitReader(r, maxFileBytes)); err != nil {
 		return false, fmt.Errorf("read %s: %w", e.path, err)
 	}
-	return hex.EncodeToString(r.h.Sum(nil)) == cmp.Or(e.bytes, e.sha256), nil
+	return hex.EncodeToString(r.h.Sum(nil)) == e.sha256, nil
 }

@@ -354,7 +354,6 @@ type registered struct {
 	Kind          string
 	Acquirer      string
 	Date          *time.Time
-	Read          int64
 	Rejected      int64
 	Format        string
 	FormatVersion string
@@ -367,12 +366,9 @@ func readRegister(ctx context.Context, pool *pgxpool.Pool, files []candidate) (m
 	sums := make([]string, 0, len(files))
 	for _, f := range files {
 		sums = append(sums, f.sha256)
-		if f.folder != "" {
-			sums = append(sums, f.ofFolder())
-		}
 	}
 	rows, err := pool.Query(ctx, `
-		SELECT sha256, file_id, state, reason_code, reason, reader_version, kind, acquirer, file_date, rows_read, rows_rejected, format,
+		SELECT sha256, file_id, state, reason_code, reason, reader_version, kind, acquirer, file_date, rows_rejected, format,
 		       format_version, names
 		  FROM file
 		 WHERE sha256 = ANY ($1)`, sums)
