@@ -108,9 +108,9 @@ func (d *decision) gather(ctx context.Context) error {
 	)
 }
 
-// countDue counts the due date of every acquirer × business date × cycle that is in from, a table and a condition where there is one,
-// and was not counted yet, into due. The calendar is the one authority for working days, so the counting is its, not SQL's; the combinations are few whatever
-// the orders.
+// countDue counts the due date of every acquirer × business date × cycle that is in from, a table and a condition where there is
+// one, and was not counted yet, into due. The calendar is the one authority for working days, so the counting is its, not SQL's; the
+// combinations are few whatever the orders.
 func (d *decision) countDue(ctx context.Context, from string) error {
 	if err := d.run(ctx, `
 		CREATE TEMP TABLE IF NOT EXISTS due (

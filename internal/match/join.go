@@ -11,8 +11,8 @@ import (
 // without one has a group of its own, by its key; without_order has the latter, whose groups have no orders.
 //
 // Keys are hashes, so that their first bit halves them, and each half is joined and told together in a process of its own, of what is
-// read twice. That takes less than joining in two processes what one of them then tells together alone, and a join by one
-// process alone can tell of what either side lacks.
+// read twice. That takes less than joining in two processes what one of them then tells together alone; and before PostgreSQL 16 a
+// join tells what either side lacks only where one process does it.
 func (d *decision) joinFresh(ctx context.Context) error {
 	// IS TRUE keeps the planner from looking half of all keys up in an index.
 	const lower = "({row}.order_key < '80000000-0000-0000-0000-000000000000') IS "

@@ -13,8 +13,8 @@ var (
 	// long as the join takes the two.
 	wholeSides = []string{"enable_nestloop = off", "enable_sort = off", "parallel_tuple_cost = 0", "parallel_setup_cost = 0",
 		"max_parallel_workers_per_gather = 1"}
-	// The fresh rows are as many as a night has. With the 128 MB of work_mem that a connection asks for by itself, the hash table that
-	// both workers share may take a gigabyte before it spills, and the groups half of one.
+	// The fresh rows are as many as a night has. With the 128 MB of work_mem that a connection asks for by itself, the hash table of
+	// each half of their keys may take half a gigabyte before it spills, and the groups of each as much (joinFresh).
 	wholeNight = append([]string{"hash_mem_multiplier = 4"}, wholeSides...)
 	// Few keys are looked up in the indexes of a long history.
 	fewKeys = []string{"enable_hashjoin = off"}

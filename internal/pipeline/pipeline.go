@@ -236,8 +236,8 @@ func (j *Job) decideAndExport(ctx context.Context, opt Options, report *Report, 
 	}
 	report.Seconds["decide"] = time.Since(start).Seconds()
 	if report.Stored {
-		start := time.Now()
 		index.waitForKeys()
+		start := time.Now()
 		if err := j.export(ctx, j.Pool, opt, report); err != nil {
 			return err
 		}

@@ -101,6 +101,11 @@ func (f *worldFile) preamble() []string {
 	add("status_time", f.statusTime)
 	add("replaces", f.replaces)
 	add("note", f.note)
+	if f.rows() == 0 {
+		// Without a row, the files of two acquirers of one day would be the same bytes, which are one file (contract §3), and whose it is
+		// would depend on which comes first.
+		add("of", f.folder)
+	}
 	return lines
 }
 

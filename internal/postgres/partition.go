@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -202,22 +203,21 @@ func Months(ctx context.Context, tx pgx.Tx) (months int64, unindexed bool, err e
 	return months, unindexed, nil
 }
 
-// AnalyzePartitions refreshes the planner's statistics of partitions after a load: a decision follows at once, and autovacuum
-// would come too late. Of a fact table as a whole it sees to it that the planner knows one thing, see analyzeKeys.
+// AnalyzePartitions refreshes the planner's statistics of partitions after a load, those of either fact table beside the other's: a
+// decision follows at once, and autovacuum would come too late. For the same reason the index by file of a partition that has one is
+// told of the pages that the load has filled, which are read for every file else. Of a fact table as a whole it sees to it that the
+// planner knows one thing, see analyzeKeys.
 func AnalyzePartitions(ctx context.Context, pool *pgxpool.Pool, partitions []string) error {
-	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		// Which files and dates a partition holds shows in a few thousand rows as well as in thirty thousand.
-		if _, err := tx.Exec(ctx, `SET LOCAL default_statistics_target = 20`); err != nil {
-			return err
-		}
-		for _, p := range partitions {
-			if _, err := tx.Exec(ctx, "ANALYZE "+p); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	errs := make([]error, len(facts))
+	var wg sync.WaitGroup
+	for i, table := range facts {
+		wg.Go(func() {
+			others := func(partition string) bool { return !strings.HasPrefix(partition, table+"_") }
+			errs[i] = analyze(ctx, pool, slices.DeleteFunc(slices.Clone(partitions), others))
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("analyze the partitions: %w", err)
 	}
 	if len(partitions) == 0 {
@@ -232,6 +232,26 @@ func AnalyzePartitions(ctx context.Context, pool *pgxpool.Pool, partitions []str
 		}
 	}
 	return nil
+}
+
+// analyze refreshes what the server knows of partitions.
+func analyze(ctx context.Context, pool *pgxpool.Pool, partitions []string) error {
+	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		// Which files and dates a partition holds shows in a few thousand rows as well as in thirty thousand.
+		if _, err := tx.Exec(ctx, `SET LOCAL default_statistics_target = 20`); err != nil {
+			return err
+		}
+		for _, p := range partitions {
+			if _, err := tx.Exec(ctx, "ANALYZE "+p); err != nil {
+				return err
+			}
+			// NULL for a partition without the index yet; on Citus, where the shards have it, the coordinator's is empty.
+			if _, err := tx.Exec(ctx, `SELECT brin_summarize_new_values(to_regclass($1))`, p+"_by_file"); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // analyzeKeys tells the planner, once, that nearly every row of a partitioned table has a key of its own. Autovacuum never looks at
