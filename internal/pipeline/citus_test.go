@@ -192,3 +192,39 @@ func TestMonthsStay(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// A database that is spread over nodes takes later migrations, and gives them back, as one server does: with the rows of a night in it.
+func TestLaterMigrations(t *testing.T) {
+	t.Parallel()
+	url := testdb.New(t)
+	pool, err := postgres.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{pool, shanghai(t)}
+	job := b.job(&world{acquirers: recon.Acquirers{}})
+	run := func(name string, day recon.Date) {
+		t.Helper()
+		inbox := t.TempDir()
+		nightOfMonths(t, inbox, name, day, 1, 200)
+		if _, err := job.Run(t.Context(), pipeline.Options{Kind: "run", Inbox: []string{inbox}, AsOf: day.AddDays(2).At(12*time.Hour, b.zone)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run("A", recon.NewDate(2026, 11, 9))
+	const first = 25 // those before were there before a database could be spread
+	version, _, err := postgres.MigrateVersion(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := postgres.MigrateDown(t.Context(), url, int(version)-first+1); err != nil {
+		t.Fatal(err)
+	}
+	if err := postgres.MigrateUp(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	pool.Reset()
+	run("B", recon.NewDate(2026, 11, 10))
+	b.clean(t, "after migrations", recon.NewDate(2026, 11, 12).At(12*time.Hour, b.zone))
+	pool.Close()
+}

@@ -151,7 +151,7 @@ func distribute(ctx context.Context, tx pgx.Tx) error {
 	if len(unplaced) > 0 {
 		return fmt.Errorf("it is not said where %v lie", unplaced)
 	}
-	rows, err := tx.Query(ctx, `SELECT logicalrelid FROM pg_dist_partition WHERE partmethod = 'h' OR repmodel = 't'`)
+	rows, err := tx.Query(ctx, `SELECT logicalrelid::oid FROM pg_dist_partition WHERE partmethod = 'h' OR repmodel = 't'`)
 	if err != nil {
 		return err
 	}

@@ -76,13 +76,18 @@ func withMigrate(ctx context.Context, databaseURL string, do func(*migrate.Migra
 	return nil
 }
 
-// migrateURL turns a postgres:// URL into the pgx5:// one that golang-migrate knows its driver by.
+// migrateURL turns a postgres:// URL into the pgx5:// one that golang-migrate knows its driver by. Each statement of a migration is
+// sent by itself: what Citus passes on of one to its nodes is the whole text that came.
 func migrateURL(databaseURL string) (string, error) {
 	_, rest, ok := strings.Cut(databaseURL, "://")
 	if !ok {
 		return "", fmt.Errorf("database URL must begin with postgres://")
 	}
-	return "pgx5://" + rest, nil
+	separator := "?"
+	if strings.Contains(rest, "?") {
+		separator = "&"
+	}
+	return "pgx5://" + rest + separator + "x-multi-statement=true", nil
 }
 
 // redact takes the password of databaseURL out of an error's text.

@@ -55,6 +55,15 @@ func TestMigrationFiles(t *testing.T) {
 		if strings.Count(string(text), "BEGIN;") != 1 || !strings.HasSuffix(strings.TrimSpace(string(text)), "COMMIT;") {
 			t.Errorf("%s is not one transaction", entry.Name())
 		}
+		// Its statements are sent one by one, cut at each semicolon.
+		for line := range strings.Lines(string(text)) {
+			if _, comment, found := strings.Cut(line, "--"); found && strings.Contains(comment, ";") {
+				t.Errorf("%s has a semicolon in a comment: %s", entry.Name(), line)
+			}
+		}
+		if strings.Contains(string(text), "$$") {
+			t.Errorf("%s has a function, whose semicolons would cut it", entry.Name())
+		}
 	}
 	for number := 1; number <= len(ways); number++ {
 		up, down := ways[number]["up"], ways[number]["down"]
