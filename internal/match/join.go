@@ -3,6 +3,7 @@ package match
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -24,7 +25,7 @@ func (d *decision) joinFresh(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		settings = append(append([]string{}, settings...), besideEachOther(rows)...)
+		settings = slices.Concat(settings, besideEachOther(rows))
 	}
 	joined := make([]string, len(halves))
 	for i, half := range halves {
@@ -59,7 +60,7 @@ func (d *decision) countFresh(ctx context.Context) (rows int64, err error) {
 	err = d.tx.QueryRow(ctx, `
 		SELECT COALESCE(sum(rows_loaded - rows_archived), 0)::bigint
 		  FROM file
-		 WHERE file_id = ANY (`+integers(append(append([]int32{}, d.fresh.pos...), d.fresh.lines...))+`)`).Scan(&rows)
+		 WHERE file_id = ANY (`+integers(slices.Concat(d.fresh.pos, d.fresh.lines))+`)`).Scan(&rows)
 	return rows, err
 }
 

@@ -102,7 +102,7 @@ func (f *worldFile) preamble() []string {
 	add("replaces", f.replaces)
 	add("note", f.note)
 	if f.rows() == 0 {
-		// Without a row, the files of two acquirers of one day would be the same bytes, which are one file (contract §3), and whose it is
+		// Without a row, the files of two acquirers of one day would be the same bytes, which are one file (contract §2), and whose it is
 		// would depend on which comes first.
 		add("of", f.folder)
 	}
