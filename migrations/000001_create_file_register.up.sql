@@ -47,7 +47,7 @@ CREATE TABLE file (
 CREATE INDEX file_by_date ON file (kind, acquirer, file_date);
 CREATE INDEX file_not_decided ON file (file_id) WHERE NOT decided;
 
--- Bad input is data: every rejected line with what was wrong, raw is masked where it held personal data.
+-- Bad input is data: every rejected line with what was wrong. raw is masked where it held personal data.
 CREATE TABLE rejected_line (
     file_id integer NOT NULL,
     line    bigint NOT NULL,

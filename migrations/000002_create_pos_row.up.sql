@@ -2,7 +2,7 @@
 -- sale it names. Partitioned by month of business date: a night reads the months it touches, old ones detach.
 -- Columns that a decision reads of every row come first: reaching a later one costs the way over all before it.
 -- Indexes by order_key are made per partition, after the first load into it: see package postgres.
--- No foreign key to file: it would cost a look-up per row, posrecon check looks instead.
+-- No foreign key to file: it would cost a look-up per row, and posrecon check looks instead.
 BEGIN;
 CREATE TABLE pos_row (
     order_key         uuid NOT NULL,

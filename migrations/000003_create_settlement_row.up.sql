@@ -1,4 +1,4 @@
--- Facts of the acquirer: every accepted row of every settlement file. order_key is the key of the order it is about,
+-- Facts of the acquirer: every accepted row of every settlement file. order_key is the key of the order it is about, and
 -- business_date is that of its txn_time, else its settle_date.
 BEGIN;
 CREATE TABLE settlement_row (

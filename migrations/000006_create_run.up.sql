@@ -5,7 +5,7 @@ CREATE TABLE run (
     as_of        timestamptz NOT NULL,
     kind         text COLLATE "C" NOT NULL,
     program      text COLLATE "C" NOT NULL,
-    completed_at timestamptz NOT NULL DEFAULT now(), -- for people and monitoring, no decision reads it
+    completed_at timestamptz NOT NULL DEFAULT now(), -- for people and monitoring: no decision reads it
     summary      jsonb NOT NULL,
     CONSTRAINT run_has_an_id PRIMARY KEY (run_id),
     CONSTRAINT run_kind_is_known CHECK (kind IN ('run', 'reconcile'))

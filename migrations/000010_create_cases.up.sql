@@ -1,4 +1,4 @@
--- What people follow up. A case outlives the verdicts of single runs, its events are its history, never changed.
+-- What people follow up. A case outlives the verdicts of single runs, and its events are its history, never changed.
 BEGIN;
 CREATE TABLE cases (
     case_id          text COLLATE "C" NOT NULL,    -- derived from the order's key, never from a sequence or a clock
@@ -6,7 +6,7 @@ CREATE TABLE cases (
     episode          smallint NOT NULL,
     status           text COLLATE "C" NOT NULL,
     assignee         text COLLATE "C" NOT NULL DEFAULT '',
-    resolved_facts   text COLLATE "C" NOT NULL DEFAULT '', -- digest of the facts when a person resolved it, other facts reopen it
+    resolved_facts   text COLLATE "C" NOT NULL DEFAULT '', -- digest of the facts when a person resolved it: other facts reopen it
     CONSTRAINT cases_once PRIMARY KEY (case_id),
     CONSTRAINT cases_one_per_order UNIQUE (order_key, episode),
     CONSTRAINT cases_status_is_known CHECK (status IN ('open', 'resolved', 'closed')),

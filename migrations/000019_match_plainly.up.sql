@@ -72,7 +72,7 @@ CREATE TABLE plain_match (
     sign           smallint NOT NULL,         -- 1, or -1 for orders that are taken away
     orders         integer NOT NULL,
     amount         numeric(24,2) NOT NULL,    -- of the orders, unsigned
-    net            numeric(24,2) NOT NULL,    -- of their lines, unsigned, amount less fee where a line has none
+    net            numeric(24,2) NOT NULL,    -- of their lines, unsigned: amount less fee where a line has none
     sold           integer[] NOT NULL,        -- when each was sold, in seconds after the business date began in UTC
     CONSTRAINT plain_match_sign_is_one CHECK (sign IN (1, -1)),
     CONSTRAINT plain_match_counts_its_orders CHECK (orders > 0 AND cardinality(sold) = orders),

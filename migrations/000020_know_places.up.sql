@@ -3,7 +3,7 @@
 BEGIN;
 CREATE TABLE known_place (
     path           bytea NOT NULL,   -- absolute, and in whatever bytes the file system has it
-    part           integer NOT NULL, -- of an archive, the place of a document in it, 0 for a file that is none
+    part           integer NOT NULL, -- of an archive, the place of a document in it, and 0 for a file that is none
     size_bytes     bigint NOT NULL,  -- of the file, not of a document in it
     modified_ns    bigint NOT NULL,  -- since 1970, when its bytes were last written
     changed_ns     bigint NOT NULL,  -- when anything about it changed, which no program can set

@@ -137,8 +137,8 @@ func MakePartition(ctx context.Context, tx pgx.Tx, table string, month recon.Dat
 type index struct{ name, on string }
 
 // indexes are made on a partition after the first load into it: building one from what is there, sorted, costs a third of keeping it
-// while random keys come in, and of files, which are told of ranges of pages, reading the pages once costs a third of asking for
-// each row whether its range is told of already.
+// while random keys come in, and of files, which are told of ranges of pages, reading the pages once costs less than asking for each
+// row whether its range is told of already.
 var indexes = []index{{"by_key", "(order_key)"}, {"by_file", "USING brin (file_id)"}}
 
 // facts are the tables that have partitions.

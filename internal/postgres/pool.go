@@ -18,8 +18,8 @@ import (
 // minServerVersion is PostgreSQL 14: client_connection_check_interval and multirange-free SQL of ours need no newer.
 const minServerVersion = 140000
 
-// readBytes is how much of what the server sends is taken at once. pgx takes 8 kB, which for a million rows are fifty thousand
-// wakings of either side.
+// readBytes is how much of what the server has sent is taken at once. pgx takes 8 kB, and would read fifty thousand times for a million
+// exported rows.
 const readBytes = 128 << 10
 
 // Open connects to the database at databaseURL and checks that it is new enough. The caller closes the pool.
