@@ -36,7 +36,7 @@ type Result struct {
 }
 
 // Decide replaces the verdicts of scope by what the facts say now. It leaves the temporary tables dirty, plain_now,
-// pos_now, line_now, pos_said, line_said, payout_now, lone_order, lone_line, candidate, sibling and final behind for what follows in
+// pos_now, line_now, pos_said, line_said, lone_order, lone_line, candidate, sibling and final behind for what follows in
 // the transaction; they go with it. It marks no file
 // as decided: the caller does so when it keeps the result.
 func Decide(ctx context.Context, tx pgx.Tx, scope Scope, rules Rules) (Result, error) {

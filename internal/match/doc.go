@@ -19,7 +19,8 @@
 //	lineless      orders of fresh rows that have no fresh line and are no plain match
 //	dirty         keys to decide one by one
 //	apart         those of them that the fresh rows alone do not decide
-//	payout_now    the newest version of every payout, at the end of its chain of re-issues; kept in payout_state
+//	payout_touched  payouts that undecided files tell of, with their chains of re-issues
+//	payout_now    the newest version of each of these, at the end of its chain; kept in payout_state
 //	pos_now, line_now  all rows of the dirty keys; at the end pos_now has also the rows that orders at rest are explained by
 //	slow_key      keys with several rows: what stands must be found out
 //	pos_said, line_said  what several rows of such a key say together

@@ -29,11 +29,11 @@ type PayoutDifference struct {
 // With onlyNew, only payouts that undecided files tell of, or whose lines they bring, are looked at. It reads what Decide
 // leaves behind, so it must follow it.
 func PayoutDifferences(ctx context.Context, tx pgx.Tx, onlyNew bool) ([]PayoutDifference, error) {
-	touched := `SELECT acquirer, last_id FROM payout_now`
+	touched := `SELECT acquirer, last_id FROM payout_state`
 	if onlyNew {
 		touched = `
 		SELECT y.acquirer, y.last_id
-		  FROM payout_now AS y
+		  FROM payout_state AS y
 		  JOIN (SELECT p.acquirer, p.payout_id
 		          FROM payout_row AS p
 		          JOIN file AS f USING (file_id)
@@ -57,7 +57,7 @@ func PayoutDifferences(ctx context.Context, tx pgx.Tx, onlyNew bool) ([]PayoutDi
 	for _, sql := range []string{
 		`CREATE TEMP TABLE tied_payout ON COMMIT DROP AS
 		 SELECT DISTINCT y.acquirer, y.last_id, y.payout_id
-		   FROM payout_now AS y
+		   FROM payout_state AS y
 		   JOIN (` + touched + `) AS t ON t.acquirer = y.acquirer AND t.last_id = y.last_id`,
 		`CREATE TEMP TABLE archived_payout ON COMMIT DROP AS
 		 SELECT acquirer, payout_id FROM archive.plain_match WHERE payout_id IN (SELECT payout_id FROM tied_payout)
@@ -109,7 +109,7 @@ func PayoutDifferences(ctx context.Context, tx pgx.Tx, onlyNew bool) ([]PayoutDi
 	rows, err := tx.Query(ctx, `
 		SELECT y.acquirer, y.payout_id, y.merchant_id, y.currency, y.amount, COALESCE(n.lines, 0), COALESCE(n.net, 0),
 		       y.amount - COALESCE(n.net, 0), f.name || ':' || y.line
-		  FROM payout_now AS y
+		  FROM payout_state AS y
 		  JOIN tied_payout AS t ON t.acquirer = y.acquirer AND t.payout_id = y.payout_id AND t.last_id = y.payout_id
 		  JOIN file AS f ON f.file_id = y.file_id
 		  LEFT JOIN tied_net AS n ON n.acquirer = y.acquirer AND n.last_id = y.payout_id AND n.currency = y.currency

@@ -118,23 +118,28 @@ func (d *decision) chooseRange(ctx context.Context, scope Scope) error {
 const payoutColumns = `acquirer, payout_id, last_id, merchant_id, status, reason_code, reason, amount, currency, payout_date,
 		        version_time, file_id, line, fact`
 
-// payoutState finds, for every reported payout, the state that its lines have, in payout_now: that of the newest version of
-// the last payout in its chain of re-issues. Two payouts that claim to replace the same one: the newer is followed.
+// payoutState finds the state that a payout's lines have, in payout_now: that of the newest version of the last payout in its chain of
+// re-issues. Two payouts that claim to replace the same one: the newer is followed. It does so for the payouts in payout_touched, whole
+// chains of them; of all others payout_state has it.
 func (d *decision) payoutState(ctx context.Context) error {
-	if err := d.run(ctx, `
-		CREATE TEMP TABLE payout_version ON COMMIT DROP AS
-		SELECT DISTINCT ON (p.acquirer, p.payout_id)
-		       p.acquirer, p.payout_id, p.merchant_id, p.payout_date, p.version_time, p.amount, p.currency, p.status,
-		       p.reason_code, p.reason, p.file_id, p.line,
-		       array_position(ARRAY['PROCESSING', 'HELD', 'FAILED', 'PAID', 'RETURNED'], p.status) AS rank
-		  FROM payout_row AS p
-		  JOIN file AS f USING (file_id)
-		 WHERE f.state = 'loaded'
-		   AND f.replaced_by IS NULL
-		 ORDER BY p.acquirer, p.payout_id, p.version_time DESC, rank DESC, f.file_date, f.sha256, p.line`); err != nil {
+	touched, err := d.touchedPayouts(ctx)
+	if err != nil {
 		return err
 	}
 	return d.run(ctx,
+		`CREATE TEMP TABLE payout_touched ON COMMIT DROP AS `+touched,
+		`ANALYZE payout_touched`,
+		`CREATE TEMP TABLE payout_version ON COMMIT DROP AS
+		 SELECT DISTINCT ON (p.acquirer, p.payout_id)
+		        p.acquirer, p.payout_id, p.merchant_id, p.payout_date, p.version_time, p.amount, p.currency, p.status,
+		        p.reason_code, p.reason, p.file_id, p.line,
+		        array_position(ARRAY['PROCESSING', 'HELD', 'FAILED', 'PAID', 'RETURNED'], p.status) AS rank
+		   FROM payout_row AS p
+		   JOIN payout_touched USING (acquirer, payout_id)
+		   JOIN file AS f USING (file_id)
+		  WHERE f.state = 'loaded'
+		    AND f.replaced_by IS NULL
+		  ORDER BY p.acquirer, p.payout_id, p.version_time DESC, rank DESC, f.file_date, f.sha256, p.line`,
 		`CREATE TEMP TABLE payout_now ON COMMIT DROP AS
 		 WITH RECURSIVE successor AS (
 		     SELECT DISTINCT ON (p.acquirer, p.replaces_payout_id)
@@ -173,6 +178,57 @@ func (d *decision) payoutState(ctx context.Context) error {
 	)
 }
 
+// touchedPayouts returns the statement that finds the payouts of which undecided files tell, with all that are of their chains; or all
+// payouts, where all is decided. Account statements are tied with all payouts at once, so that with them all are touched, too.
+func (d *decision) touchedPayouts(ctx context.Context) (string, error) {
+	var bank bool
+	if err := d.tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM bank_row)`).Scan(&bank); err != nil {
+		return "", err
+	}
+	if d.all || bank {
+		return `
+		 SELECT acquirer, payout_id FROM payout_row
+		  UNION
+		 SELECT acquirer, replaces_payout_id FROM payout_row WHERE replaces_payout_id IS NOT NULL
+		  UNION
+		 SELECT acquirer, payout_id FROM payout_state`, nil
+	}
+	// Those of files that others have replaced, too: what they said is taken back.
+	rows, err := d.tx.Query(ctx, `
+		SELECT file_id
+		  FROM file
+		 WHERE kind = 'payout'
+		   AND state = 'loaded'
+		   AND NOT decided
+		 ORDER BY file_id`)
+	if err != nil {
+		return "", err
+	}
+	files, err := pgx.CollectRows(rows, pgx.RowTo[int32])
+	if err != nil {
+		return "", err
+	}
+	return `
+		 WITH RECURSIVE link AS MATERIALIZED (
+		     SELECT acquirer, payout_id, replaces_payout_id
+		       FROM payout_row
+		      WHERE replaces_payout_id IS NOT NULL
+		 ), beside AS MATERIALIZED (
+		     SELECT acquirer, payout_id, replaces_payout_id AS other_id FROM link
+		      UNION
+		     SELECT acquirer, replaces_payout_id, payout_id FROM link
+		 ), touched AS (
+		     SELECT acquirer, payout_id
+		       FROM payout_row
+		      WHERE file_id = ANY (` + integers(files) + `)
+		      UNION
+		     SELECT b.acquirer, b.other_id
+		       FROM touched AS t
+		       JOIN beside AS b ON b.acquirer = t.acquirer AND b.payout_id = t.payout_id
+		 )
+		 SELECT acquirer, payout_id FROM touched`, nil
+}
+
 // keepPayouts writes down the states that have changed, and adds to dirty what they concern: verdicts of their lines, and
 // plain matches where the money is not there any more.
 func (d *decision) keepPayouts(ctx context.Context) error {
@@ -182,7 +238,9 @@ func (d *decision) keepPayouts(ctx context.Context) error {
 		        payout_id,
 		        n.status
 		   FROM payout_now AS n
-		   FULL JOIN payout_state AS o USING (acquirer, payout_id)
+		   FULL JOIN (SELECT o.*
+		                FROM payout_state AS o
+		                JOIN payout_touched USING (acquirer, payout_id)) AS o USING (acquirer, payout_id)
 		  WHERE (n.last_id, n.merchant_id, n.status, n.reason_code, n.reason, n.amount, n.currency, n.payout_date, n.version_time, n.file_id, n.line, n.fact)
 		        IS DISTINCT FROM
 		        (o.last_id, o.merchant_id, o.status, o.reason_code, o.reason, o.amount, o.currency, o.payout_date, o.version_time, o.file_id, o.line, o.fact)`,
