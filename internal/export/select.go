@@ -270,10 +270,10 @@ func rowsSQL(sel Selection, way int, known *small) statement {
 	words = append(words, "{sm}", says)
 	if (way == lookUp || way == readAll) && !known.distributed {
 		// Not to be hashed, whatever the planner thinks of it or holds for the rest of the statement: OFFSET 0 keeps it a look-up for
-		// each verdict.
+		// each verdict. Most verdicts name no line, which is found out before any month is asked for it.
 		words = append(words,
 			"{pos_row}", `LATERAL (SELECT * FROM pos_row AS p WHERE `+namedOrder+` OFFSET 0) AS p`, "{p}", "true",
-			"{settlement_row}", `LATERAL (SELECT * FROM settlement_row AS s WHERE `+namedLine+` OFFSET 0) AS s`, "{s}", "true")
+			"{settlement_row}", `LATERAL (SELECT * FROM settlement_row AS s WHERE v.settle_file_id IS NOT NULL AND `+namedLine+` OFFSET 0) AS s`, "{s}", "true")
 	} else {
 		words = append(words, "{pos_row}", "pos_row AS p", "{p}", namedOrder, "{settlement_row}", "settlement_row AS s", "{s}", line)
 	}

@@ -39,6 +39,7 @@ type candidate struct {
 	folder      string // id of the acquirer whose folder it lies in, "" for none
 	size        int64
 	sha256      string
+	sum         []byte // of the bytes, by which this process knows them again; nil where it has not read them
 	source      source // as the document itself says; see sender
 	sendsTotals bool   // its last lines state control totals
 	format      string // what reads it, "" for nothing
@@ -315,16 +316,16 @@ func (c *candidate) read(opt Options) error {
 		return fmt.Errorf("read input: %w", err)
 	}
 	defer f.Close()
-	h := sha256.New()
+	h, sum := sha256.New(), newSum()
 	tail := &tailWriter{}
 	head := &bytes.Buffer{}
-	if _, err := io.CopyN(io.MultiWriter(h, tail, head), f, headBytes); err != nil && !errors.Is(err, io.EOF) {
+	if _, err := io.CopyN(io.MultiWriter(h, sum, tail, head), f, headBytes); err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read input: %w", err)
 	}
 	if err := c.recognise(head.Bytes(), opt); err != nil {
 		return err
 	}
-	n, err := io.Copy(io.MultiWriter(h, tail), io.LimitReader(f, maxFileBytes+1))
+	n, err := io.Copy(io.MultiWriter(h, sum, tail), io.LimitReader(f, maxFileBytes+1))
 	n += int64(head.Len())
 	if err != nil {
 		return fmt.Errorf("read input: %w", err)
@@ -333,7 +334,7 @@ func (c *candidate) read(opt Options) error {
 		return fmt.Errorf("read input %s: larger than %d GiB, split it", c.path, maxFileBytes>>30)
 	}
 	c.size = n
-	c.sha256 = hex.EncodeToString(h.Sum(nil))
+	c.sha256, c.sum = hex.EncodeToString(h.Sum(nil)), sum.Sum(nil)
 	c.sendsTotals = statesTotals(tail.last())
 	return nil
 }

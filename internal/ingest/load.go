@@ -3,12 +3,8 @@ package ingest
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
-	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -238,11 +234,14 @@ func (l *loader) loadRows(ctx context.Context, tx pgx.Tx, entry *register) error
 		return err
 	}
 	defer f.Close()
-	source := &hashingReader{r: f, h: sha256.New(), read: func(n int64) {
+	source, err := entry.readAgain(f, func(n int64) {
 		if l.opt.Progress != nil {
 			l.opt.Progress.Read(n)
 		}
-	}}
+	})
+	if err != nil {
+		return err
+	}
 	reader, err := statement.Open(source, l.opt.statement(entry.name))
 	if err == nil {
 		defer reader.Close()
@@ -252,8 +251,8 @@ func (l *loader) loadRows(ctx context.Context, tx pgx.Tx, entry *register) error
 		}
 	}
 	// The bytes that were parsed must be those that identify the file, whatever the parser thought of them.
-	if same, rerr := entry.unchanged(source); rerr != nil {
-		return rerr
+	if same, rerr := source.unchanged(); rerr != nil {
+		return fmt.Errorf("read %s: %w", entry.path, rerr)
 	} else if !same {
 		return errChanged
 	}
@@ -281,28 +280,4 @@ func (l *loader) loadRows(ctx context.Context, tx pgx.Tx, entry *register) error
 	}
 	entry.remark, entry.left = reader.Remark(), reader.Left()
 	return entry.finishLoaded(ctx, tx, l.opt.Further)
-}
-
-// hashingReader counts and hashes what is read through it.
-type hashingReader struct {
-	r    io.Reader
-	h    hash.Hash
-	n    int64
-	read func(int64)
-}
-
-func (r *hashingReader) Read(p []byte) (int, error) {
-	n, err := r.r.Read(p)
-	r.h.Write(p[:n])
-	r.n += int64(n)
-	r.read(int64(n))
-	return n, err
-}
-
-// unchanged reads what the parser left unread and reports whether the file's bytes are those that identify it.
-func (e *register) unchanged(r *hashingReader) (bool, error) {
-	if _, err := io.Copy(io.Discard, io.LimitReader(r, maxFileBytes)); err != nil {
-		return false, fmt.Errorf("read %s: %w", e.path, err)
-	}
-	return hex.EncodeToString(r.h.Sum(nil)) == e.sha256, nil
 }

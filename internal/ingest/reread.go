@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"maps"
 	"slices"
@@ -76,7 +75,10 @@ func (l *loader) rereadLines(ctx context.Context, tx pgx.Tx, entry *register, ki
 		return false, err
 	}
 	defer f.Close()
-	source := &hashingReader{r: f, h: sha256.New(), read: func(int64) {}}
+	source, err := entry.readAgain(f, func(int64) {})
+	if err != nil {
+		return false, err
+	}
 	reader, err := statement.Open(source, l.opt.statement(entry.name))
 	var unreadable *statement.FileError
 	if errors.As(err, &unreadable) {
@@ -98,7 +100,7 @@ func (l *loader) rereadLines(ctx context.Context, tx pgx.Tx, entry *register, ki
 	case err != nil:
 		return false, err
 	}
-	if same, err := entry.unchanged(source); err != nil || !same {
+	if same, err := source.unchanged(); err != nil || !same {
 		return false, err
 	}
 	// What they say is no run's word yet.
