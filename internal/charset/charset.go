@@ -7,6 +7,7 @@ package charset
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"unicode/utf8"
@@ -170,13 +171,16 @@ func separatedByNULs(b []byte, at int) bool {
 	return nuls >= 8 && nuls*8 >= len(b)/2
 }
 
+// asciiPrefix counts the bytes before the first that is not ASCII, eight at a time.
 func asciiPrefix(b []byte) int {
-	for i, c := range b {
-		if c >= utf8.RuneSelf {
-			return i
-		}
+	i := 0
+	for i+8 <= len(b) && binary.LittleEndian.Uint64(b[i:])&0x8080808080808080 == 0 {
+		i += 8
 	}
-	return len(b)
+	for i < len(b) && b[i] < utf8.RuneSelf {
+		i++
+	}
+	return i
 }
 
 // isGB18030 decides what a window of text is. A text that is valid UTF-8 is UTF-8, unless all it holds are two-byte

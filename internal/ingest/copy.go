@@ -34,6 +34,7 @@ const sortedBytes = 8 << 20
 type batch struct {
 	encoder
 	to     *table
+	into   string // that table, or its partition where they are all of one month
 	rows   int64
 	month  recon.Date // of rows in a partition that no batch before needed; zero for none
 	starts []int      // where each row begins, of rows that are sent by their keys
@@ -73,7 +74,7 @@ func (l *loader) copyRows(ctx context.Context, tx pgx.Tx, entry *register, kind 
 	}
 	parsed := make(chan error, 1)
 	go func() {
-		p := parser{loader: l, entry: entry, to: to, stream: s, months: map[int]bool{}}
+		p := parser{loader: l, entry: entry, to: to, into: to.name, stream: s, months: map[int]bool{}}
 		s.err = p.parse(from)
 		close(s.batches)
 		parsed <- s.err
@@ -87,7 +88,7 @@ func (l *loader) copyRows(ctx context.Context, tx pgx.Tx, entry *register, kind 
 	return err
 }
 
-// copyBatches copies what the stream brings: a COPY for all batches in a row that go to one table and into partitions
+// copyBatches copies what the stream brings: a COPY for all batches in a row that go into one table, and into partitions
 // that are there when it begins. A COPY does not see a partition that is attached while it runs.
 func (l *loader) copyBatches(ctx context.Context, tx pgx.Tx, s *stream) error {
 	for {
@@ -111,7 +112,7 @@ func (l *loader) copyBatches(ctx context.Context, tx pgx.Tx, s *stream) error {
 		rows := &copyReader{stream: s}
 		rows.take(first)
 		whole := io.MultiReader(strings.NewReader(copyHeader), rows, strings.NewReader(copyTrailer))
-		if _, err := tx.Conn().PgConn().CopyFrom(ctx, whole, first.to.copySQL()); err != nil {
+		if _, err := tx.Conn().PgConn().CopyFrom(ctx, whole, first.to.copySQL(first.into)); err != nil {
 			return err
 		}
 	}
@@ -202,7 +203,7 @@ func (c *copyReader) Read(p []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if b.to != c.batch.to || !b.month.IsZero() {
+		if b.into != c.batch.into || !b.month.IsZero() {
 			c.stream.ahead = b
 			return 0, io.EOF
 		}
@@ -232,6 +233,7 @@ type parser struct {
 	stream  *stream
 	rows    *batch // being filled; nil before the first row
 	rejects *batch // the same of rejected lines, which go once there are many, or no more
+	into    string // where rows go
 	months  map[int]bool
 	day     recon.Date // of the row before
 }
@@ -302,7 +304,7 @@ func (p *parser) reject(r *statement.Reject) error {
 }
 
 // turnTo notes the date of the rows that follow. The first of a month begins a batch, for which there must be a
-// partition.
+// partition. As long as all rows are of one month they go straight into it, and the server need not find for each where it belongs.
 func (p *parser) turnTo(day recon.Date, line int) error {
 	p.day = day
 	p.entry.seeDate(day)
@@ -321,6 +323,10 @@ func (p *parser) turnTo(day recon.Date, line int) error {
 	if err := p.send(&p.rows); err != nil {
 		return err
 	}
+	p.into = postgres.PartitionName(p.to.name, day)
+	if len(p.months) > 1 {
+		p.into = p.to.name
+	}
 	p.batch(&p.rows, p.to).month = day
 	return nil
 }
@@ -328,7 +334,10 @@ func (p *parser) turnTo(day recon.Date, line int) error {
 // batch returns the batch that is being filled, a new one if there is none.
 func (p *parser) batch(b **batch, to *table) *batch {
 	if *b == nil {
-		*b = &batch{to: to, encoder: encoder{buf: p.stream.buffer()}}
+		*b = &batch{to: to, into: to.name, encoder: encoder{buf: p.stream.buffer()}}
+		if to == p.to {
+			(*b).into = p.into
+		}
 	}
 	return *b
 }

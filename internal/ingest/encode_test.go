@@ -60,7 +60,7 @@ func TestEncodedRowsReadBack(t *testing.T) {
 				t.Fatal(err)
 			}
 			whole := copyHeader + string(e.buf) + copyTrailer
-			if _, err := conn.Conn().PgConn().CopyFrom(context.Background(), strings.NewReader(whole), copied.copySQL()); err != nil {
+			if _, err := conn.Conn().PgConn().CopyFrom(context.Background(), strings.NewReader(whole), copied.copySQL(copied.name)); err != nil {
 				t.Fatal(err)
 			}
 			rows, err := conn.Query(context.Background(), read)

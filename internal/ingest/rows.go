@@ -53,13 +53,13 @@ func tableOf(kind recon.Kind) *table {
 	return payoutTable
 }
 
-// copySQL is the statement that takes rows in as an encoder writes them.
-func (t *table) copySQL() string {
+// copySQL is the statement that takes rows into the table, or a partition of it, as an encoder writes them.
+func (t *table) copySQL(into string) string {
 	quoted := make([]string, len(t.columns))
 	for i, column := range t.columns {
 		quoted[i] = pgx.Identifier{column}.Sanitize()
 	}
-	return "COPY " + pgx.Identifier{t.name}.Sanitize() + " (" + strings.Join(quoted, ", ") + ") FROM STDIN (FORMAT binary)"
+	return "COPY " + pgx.Identifier{into}.Sanitize() + " (" + strings.Join(quoted, ", ") + ") FROM STDIN (FORMAT binary)"
 }
 
 // businessDate returns the business date of an instant at an acquirer.

@@ -3,6 +3,7 @@ package statement
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -54,22 +55,31 @@ func (c *cells) split(rec record, limit int) (n int, extra bool) {
 		return c.splitQuoted(rec.raw, limit)
 	}
 	c.text = string(rec.raw)
-	for from := 0; ; {
-		to := len(c.text)
-		comma := strings.IndexByte(c.text[from:], ',')
-		if comma >= 0 {
-			to = from + comma
-		}
+	from := 0
+	cell := func(to int) {
 		if n++; n <= limit {
 			c.spans = append(c.spans, span{from, to})
 		} else if !extra {
 			extra = trim(c.text[from:to]) != ""
 		}
-		if comma < 0 {
-			return n, extra
-		}
 		from = to + 1
 	}
+	// Eight bytes at a time: most cells are shorter than what a search for each would cost.
+	const ones, lows = 0x0101010101010101, 0x7f7f7f7f7f7f7f7f
+	i := 0
+	for ; i+8 <= len(rec.raw); i += 8 {
+		w := binary.LittleEndian.Uint64(rec.raw[i:]) ^ ','*ones // a byte of it is zero where there is a comma
+		for commas := ^((w&lows + lows) | w | lows); commas != 0; commas &= commas - 1 {
+			cell(i + bits.TrailingZeros64(commas)/8)
+		}
+	}
+	for ; i < len(rec.raw); i++ {
+		if rec.raw[i] == ',' {
+			cell(i)
+		}
+	}
+	cell(len(rec.raw))
+	return n, extra
 }
 
 // splitQuoted is split for a record with quotes, whose placement the scanner has checked.
