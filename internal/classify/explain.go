@@ -62,6 +62,10 @@ type Explanation struct {
 // batchRows is how many subjects are explained between two trips to the database.
 const batchRows = 5000
 
+// keptSubjects is how many subjects are kept from when cohorts are found until they are explained: some forty megabytes. Where there are
+// more, all are read twice.
+const keptSubjects = 5 * batchRows
+
 // Explain writes the explanation of every flagged verdict, and the incidents that explain several, within tx. It must
 // follow match.Decide in the same transaction: it reads that one's temporary tables.
 func Explain(ctx context.Context, tx pgx.Tx, rules Rules) error {
@@ -143,7 +147,13 @@ func (e *explainer) findCohorts(ctx context.Context, tx pgx.Tx) error {
 	}
 	e.tails = findTails(runs, e.background)
 	var marks []mark
+	read := 0
 	if err := readSubjects(ctx, tx, func(batch []subject) {
+		if read += len(batch); read <= keptSubjects {
+			e.kept = append(e.kept, batch)
+		} else {
+			e.kept = nil
+		}
 		for i := range batch {
 			s := &batch[i]
 			if !s.outcome().CarriesCause() {
@@ -250,9 +260,17 @@ func gatherSubjects(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// eachSubject hands over all subjects in the order of their keys, a batch at a time. A cursor keeps memory bounded however much
-// is open; a temporary table that was filled in order is read in order.
-func eachSubject(ctx context.Context, tx pgx.Tx, do func([]subject) error) error {
+// eachSubject hands over all subjects in the order of their keys, a batch at a time. Where they were not kept, a cursor keeps memory
+// bounded however much is open; a temporary table that was filled in order is read in order.
+func (e *explainer) eachSubject(ctx context.Context, tx pgx.Tx, do func([]subject) error) error {
+	if e.kept != nil {
+		for _, batch := range e.kept {
+			if err := do(batch); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	if _, err := tx.Exec(ctx, `DECLARE subject NO SCROLL CURSOR FOR TABLE flagged`); err != nil {
 		return err
 	}
@@ -351,7 +369,7 @@ func (e *explainer) storeExplanations(ctx context.Context, tx pgx.Tx) error {
 	}
 	last := make(chan struct{})
 	close(last)
-	err := eachSubject(ctx, tx, func(batch []subject) error {
+	err := e.eachSubject(ctx, tx, func(batch []subject) error {
 		next, before := make(chan explained, 1), last
 		last = make(chan struct{})
 		go func(mine chan struct{}) {
@@ -415,6 +433,7 @@ type explainer struct {
 	terminals map[terminalKey][]fault
 	names     map[nameKey][]Evidence // candidates and siblings of verdicts that have some
 	siblings  map[nameKey]bool       // verdicts whose other half stands under another merchant id
+	kept      [][]subject            // all of them, or none
 	incidents map[string]*incident
 	earlier   []*known
 	named     map[string]bool // ids of this run

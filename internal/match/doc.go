@@ -16,7 +16,7 @@
 //	without_order fresh lines without a fresh order, by their keys
 //	arrived       waiting orders that such a line makes plain matches of
 //	waiting       fresh orders that begin to wait
-//	lineless      orders of fresh rows that have no fresh line and are no plain match
+//	lineless      keys of fresh orders that have no fresh line, with the place of the row where there is one
 //	dirty         keys to decide one by one
 //	apart         those of them that the fresh rows alone do not decide
 //	payout_touched  payouts that undecided files tell of, with their chains of re-issues

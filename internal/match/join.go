@@ -18,8 +18,11 @@ func (d *decision) joinFresh(ctx context.Context) error {
 	// IS TRUE keeps the planner from looking half of all keys up in an index.
 	const lower = "({row}.order_key < '80000000-0000-0000-0000-000000000000') IS "
 	halves, settings := []string{lower + "TRUE AND ", lower + "FALSE AND "}, wholeNight
+	// Where an order without a line lies is found at once, as long as this transaction holds its table.
+	place, of := "max(p.ctid) FILTER (WHERE s.order_key IS NULL)", "max(p.tableoid) FILTER (WHERE s.order_key IS NULL)"
 	if d.distributed { // every shard is joined by itself
 		halves = []string{""}
+		place, of = "NULL::tid", "NULL::oid"
 	} else {
 		rows, err := d.countFresh(ctx)
 		if err != nil {
@@ -29,19 +32,21 @@ func (d *decision) joinFresh(ctx context.Context) error {
 	}
 	joined := make([]string, len(halves))
 	for i, half := range halves {
-		of := func(alias string) string { return strings.ReplaceAll(half, "{row}", alias) }
+		fresh := func(alias string) string { return strings.ReplaceAll(half, "{row}", alias) }
 		joined[i] = fmt.Sprintf(`
 		 SELECT %s,
 		        CASE WHEN %s THEN NULL ELSE COALESCE(p.order_key, s.order_key) END AS other_key,
 		        %d::smallint AS half,
 		        1::smallint AS sign,
+		        %s AS pos_place,
+		        %s AS pos_of,
 		        count(s.order_key) AS lines,
 		        %s
-		   FROM (SELECT * FROM pos_row AS p WHERE %s) AS p
+		   FROM (SELECT ctid, tableoid, * FROM pos_row AS p WHERE %s) AS p
 		   FULL JOIN (SELECT * FROM settlement_row AS s WHERE %s) AS s ON s.order_key = p.order_key
 		   LEFT JOIN payout_state AS y ON y.acquirer = s.acquirer AND y.payout_id = s.payout_id AND y.status <> 'PAID'
 		  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11`,
-			plainGroup, agree, i, plainSums("p", "s"), of("p")+d.fresh.posRow("p"), of("s")+d.fresh.line("s"))
+			plainGroup, agree, i, place, of, plainSums("p", "s"), fresh("p")+d.fresh.posRow("p"), fresh("s")+d.fresh.line("s"))
 	}
 	return d.with(ctx, settings,
 		`CREATE TEMP TABLE plain_now ON COMMIT DROP AS`+strings.Join(joined, `

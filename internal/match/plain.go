@@ -50,7 +50,7 @@ func (d *decision) matchPlainly(ctx context.Context) error {
 		    AND NOT EXISTS (SELECT FROM waiting AS w WHERE w.order_key = m.other_key)`,
 		// Of all rows that count, where all are fresh.
 		`CREATE TEMP TABLE lineless ON COMMIT DROP AS
-		 SELECT other_key AS order_key
+		 SELECT other_key AS order_key, sum(orders) AS orders, max(pos_place) AS pos_place, max(pos_of) AS pos_of
 		   FROM plain_now
 		  WHERE other_key IS NOT NULL
 		  GROUP BY other_key
