@@ -35,8 +35,7 @@ type cells struct {
 
 	amountFen, feeFen int64 // of the row, for the totals
 
-	amounts *[1 << amountBits]madeAmount // that were made before, by their last bits of fen
-	days    [32]day                      // that were read before, by their number in the month
+	days [32]day // that were read before, by their number in the month
 
 	scratch []byte
 }
@@ -252,7 +251,7 @@ func (c *cells) amount(col column) decimal.Decimal {
 		c.fail(col, s, amountRule(s))
 	}
 	c.amountFen = fen
-	return c.yuan(fen)
+	return yuan(fen)
 }
 
 // signedAmount reads the required amount of a payout, which may be negative.
@@ -275,7 +274,7 @@ func (c *cells) signedAmount(col column) decimal.Decimal {
 		fen = -fen
 	}
 	c.amountFen = fen
-	return c.yuan(fen)
+	return yuan(fen)
 }
 
 // optionalAmount reads an unsigned amount that may be absent; absent is zero fen.
@@ -288,30 +287,7 @@ func (c *cells) optionalAmount(col column) (d decimal.NullDecimal, fen int64) {
 	if !ok {
 		c.fail(col, s, amountRule(s))
 	}
-	return decimal.NewNullDecimal(c.yuan(fen)), fen
-}
-
-// amountBits makes room for the sales up to 40 yuan and all fees: that is most of what is paid by QR code. A decimal is two
-// allocations and is never changed, so that rows may share one.
-const amountBits = 12
-
-// madeAmount is an amount beside its fen: to compare that with the decimal's own would be two more reads of memory far away.
-type madeAmount struct {
-	fen  int64
-	yuan decimal.Decimal
-	made bool
-}
-
-// yuan returns an amount of fen as yuan, of scale two.
-func (c *cells) yuan(fen int64) decimal.Decimal {
-	if c.amounts == nil {
-		c.amounts = new([1 << amountBits]madeAmount)
-	}
-	a := &c.amounts[fen&(1<<amountBits-1)]
-	if !a.made || a.fen != fen {
-		*a = madeAmount{fen, yuan(fen), true}
-	}
-	return a.yuan
+	return decimal.NewNullDecimal(yuan(fen)), fen
 }
 
 // currency reads a currency code; CNY where the row gives none.

@@ -128,6 +128,6 @@ func (r *Reader) bankRow(line int) {
 		if negative {
 			fen = -fen
 		}
-		r.bank.Balance = decimal.NewNullDecimal(c.yuan(fen))
+		r.bank.Balance = decimal.NewNullDecimal(yuan(fen))
 	}
 }
