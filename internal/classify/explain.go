@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -59,12 +60,13 @@ type Explanation struct {
 	FollowUp           bool
 }
 
-// batchRows is how many subjects are explained between two trips to the database.
-const batchRows = 5000
+// batchRows is how many subjects are explained between two trips to the database: few, so that both sides begin at once and end
+// together, and enough to make a trip cost nothing beside them.
+const batchRows = 1000
 
 // keptSubjects is how many subjects are kept from when cohorts are found until they are explained: some forty megabytes. Where there are
 // more, all are read twice.
-const keptSubjects = 5 * batchRows
+const keptSubjects = 25 * batchRows
 
 // Explain writes the explanation of every flagged verdict, and the incidents that explain several, within tx. It must
 // follow match.Decide in the same transaction: it reads that one's temporary tables.
@@ -408,13 +410,27 @@ func (e *explainer) storeExplanations(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// digestOf returns eight bytes of a hash over the values of a row.
+// digestOf returns eight bytes of a hash over the values of a row, each as fmt prints it with %v and ended by a NUL.
 func digestOf(row []any) int64 {
-	h := sha256.New()
+	var text []byte
 	for _, value := range row {
-		fmt.Fprintf(h, "%v\x00", value)
+		switch v := value.(type) {
+		case string: // nearly all of a row, for which fmt takes its time
+			text = append(text, v...)
+		case nil:
+			text = append(text, "<nil>"...)
+		case [16]byte:
+			for i, b := range v {
+				text = strconv.AppendUint(append(text, "[ "[min(i, 1)]), uint64(b), 10)
+			}
+			text = append(text, ']')
+		default:
+			text = fmt.Append(text, v)
+		}
+		text = append(text, 0)
 	}
-	return int64(binary.BigEndian.Uint64(h.Sum(nil)))
+	sum := sha256.Sum256(text)
+	return int64(binary.BigEndian.Uint64(sum[:]))
 }
 
 // explainer explains one subject after the other.

@@ -106,7 +106,8 @@ func (d *decision) store(ctx context.Context) error {
 		        outcome, match_rule, type, acquirer, merchant_id, channel, terminal_id, currency, pos_status, settle_status,
 		        payout_status, payout_fact, payout_id, pos_amount, settled_amount, received
 		   FROM told
-		  WHERE NOT plain`,
+		  WHERE NOT plain
+		  ORDER BY order_key, episode`,
 	); err != nil {
 		return err
 	}
