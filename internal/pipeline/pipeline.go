@@ -126,6 +126,11 @@ func (j *Job) Run(ctx context.Context, opt Options) (*Report, error) {
 	if err := errors.Join(err, index.wait()); err != nil {
 		return nil, err
 	}
+	if report.Stored {
+		if err := postgres.Compact(ctx, j.Pool, "verdict", "explanation"); err != nil {
+			return nil, err
+		}
+	}
 	after, err := spilled(ctx, j.Pool)
 	if err != nil {
 		return nil, err
