@@ -14,6 +14,7 @@
 //
 //	plain_now     plain matches among the fresh rows, told together
 //	without_order fresh lines without a fresh order, by their keys
+//	known_key     fresh orders of which earlier files told
 //	arrived       waiting orders that such a line makes plain matches of
 //	waiting       fresh orders that begin to wait
 //	lineless      keys of fresh orders that have no fresh line, with the place of the row where there is one

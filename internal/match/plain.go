@@ -160,27 +160,31 @@ func (d *decision) findKnown(ctx context.Context) error {
 		   AND file_id <> ALL (`+integers(d.fresh.pos)+`)`).Scan(&keys, &rows, &first, &last); err != nil || first == nil {
 		return err
 	}
-	fresh := `(SELECT order_key FROM pos_row AS p WHERE ` + d.fresh.posRow("p") + `)`
-	// In their order keys are found four times as fast. Over nodes each compares its own, and nothing is brought together.
-	if !many(keys/4, rows) && !d.distributed {
-		if err := d.run(ctx,
-			`CREATE TEMP TABLE fresh_key ON COMMIT DROP AS SELECT order_key FROM `+fresh+` AS k ORDER BY order_key`,
-			`ANALYZE fresh_key`,
-		); err != nil {
-			return err
-		}
-		fresh = `fresh_key`
-	}
 	earlier := fmt.Sprintf("BETWEEN '%s' AND '%s'", recon.DateFromUTC(*first), recon.DateFromUTC(*last))
-	return d.with(ctx, d.lookUps(keys/4, rows),
-		`INSERT INTO dirty
+	known := func(condition, order string) string {
+		return `
 		 SELECT k.order_key
-		   FROM `+fresh+` AS k
+		   FROM (SELECT order_key FROM pos_row AS p WHERE ` + condition + d.fresh.posRow("p") + order + `) AS k
 		   JOIN pos_row AS p
 		     ON p.order_key = k.order_key
-		    AND p.business_date `+earlier+`
-		    AND p.file_id <> ALL (`+integers(d.fresh.pos)+`)`,
-		`DROP TABLE IF EXISTS fresh_key`,
+		    AND p.business_date ` + earlier + `
+		    AND p.file_id <> ALL (` + integers(d.fresh.pos) + `)`
+	}
+	settings, statement := d.lookUps(keys/4, rows), known("", "")
+	if !many(keys/4, rows) && !d.distributed {
+		// In their order keys are found four times as fast, and each half of them by a process of its own. Over nodes each compares its
+		// own, and nothing is brought together.
+		const inOrder = `
+		  ORDER BY order_key`
+		// Sharing the reading and sorting saves less than a fifth a key, sharing the looking up a third for each month.
+		settings = slices.Concat(settings, []string{"parallel_tuple_cost = 0"}, besideEachOther(keys/4))
+		statement = known(lowerKeys("p"), inOrder) + `
+		  UNION ALL` + known(upperKeys("p"), inOrder)
+	}
+	return d.with(ctx, settings,
+		`CREATE TEMP TABLE known_key ON COMMIT DROP AS`+statement,
+		`INSERT INTO dirty SELECT order_key FROM known_key`,
+		`DROP TABLE known_key`,
 	)
 }
 

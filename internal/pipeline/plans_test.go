@@ -187,6 +187,56 @@ func TestPlansOfALargeNight(t *testing.T) {
 	}
 }
 
+// The keys of a large night are looked for among those of a long history in their order, either half by a process of its own.
+func TestPlansOfALongHistory(t *testing.T) {
+	t.Parallel()
+	p := &plans{}
+	b := &bench{p.open(t, testdb.New(t)), shanghai(t)}
+	job := b.job(&world{acquirers: recon.Acquirers{}})
+	inbox := t.TempDir()
+	night := func(name string, first recon.Date, days, n int) {
+		t.Helper()
+		nightOfMonths(t, inbox, name, first, days, n)
+		if _, err := job.Ingest(t.Context(), pipeline.Options{Inbox: []string{inbox}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	decide := func(asOf time.Time) {
+		t.Helper()
+		if _, err := job.Run(t.Context(), pipeline.Options{Kind: "run", AsOf: asOf}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	night("H", recon.NewDate(2026, 9, 1), 60, 2_000)
+	decide(time.Date(2026, 11, 9, 12, 0, 0, 0, b.zone))
+	night("N", recon.NewDate(2026, 11, 9), 1, 2_000)
+	b.pretendRows(t, 2_000_000)
+	if _, err := b.pool.Exec(t.Context(), `
+		UPDATE file AS f
+		   SET rows_loaded = n.rows, rows_read = n.rows
+		  FROM (SELECT file_id, CASE WHEN decided THEN 100000000 ELSE 1000000 END AS rows FROM file) AS n
+		 WHERE n.file_id = f.file_id`); err != nil {
+		t.Fatal(err)
+	}
+	p.take()
+	decide(time.Date(2026, 11, 10, 12, 0, 0, 0, b.zone))
+	told := 0
+	for _, plan := range p.take() {
+		if !strings.Contains(plan, "CREATE TEMP TABLE known_key") {
+			continue
+		}
+		told++
+		steps := plan[strings.Index(plan, "(cost="):]
+		if strings.Count(steps, "->  Nested Loop") != 2 || strings.Contains(steps, "->  Gather") || !strings.Contains(steps, "Parallel Append") ||
+			strings.Contains(steps, "Hash Join") || regexp.MustCompile(`Seq Scan on pos_row_2026_(09|10)`).MatchString(steps) {
+			t.Errorf("the keys are looked for so:\n%s", plan)
+		}
+	}
+	if told != 1 {
+		t.Errorf("%d plans of the search were told", told)
+	}
+}
+
 // An export of everything hashes one side for the other, and the merchants by which it is sorted, never millions of rows for these.
 func TestPlansOfALargeExport(t *testing.T) {
 	t.Parallel()
