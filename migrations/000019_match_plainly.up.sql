@@ -149,7 +149,13 @@ SELECT p.order_key,
    AND NOT EXISTS (SELECT FROM reread_line AS r WHERE (r.file_id, r.line) = (p.file_id, p.line))
    AND NOT EXISTS (SELECT FROM reread_line AS r WHERE (r.file_id, r.line) = (s.file_id, s.line));
 
-INSERT INTO payout_state -- until the next run counts them anew, no more than what its orders show
+-- No more than what orders show. So the files of payouts are told of once more, and the next run, which finds files that count among
+-- the new ones, decides everything.
+UPDATE file
+   SET decided = false
+ WHERE kind = 'payout'
+   AND state = 'loaded';
+INSERT INTO payout_state
 SELECT DISTINCT ON (v.acquirer, v.payout_id)
        v.acquirer, v.payout_id, v.payout_id, p.merchant_id, v.payout_status, p.reason_code, p.reason, p.amount, p.currency, p.payout_date,
        p.version_time, p.file_id, p.line, v.payout_fact

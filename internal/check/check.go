@@ -368,6 +368,12 @@ func derived(distributed bool) []invariant {
 			  FULL JOIN incident AS y USING (incident_id, as_of)
 			 WHERE x IS DISTINCT FROM y
 			   AND NOT EXISTS (SELECT FROM undecided)` + notArchivedSince},
+		{name: "stored states of payouts are what their newest versions say", sql: `
+			SELECT concat_ws('/', acquirer, payout_id), 'stored ' || COALESCE(x.fact, 'nowhere') || ', derived ' || COALESCE(y.fact, 'from nothing')
+			  FROM stored_payout_state AS x
+			  FULL JOIN payout_state AS y USING (acquirer, payout_id)
+			 WHERE x IS DISTINCT FROM y
+			   AND NOT EXISTS (SELECT FROM file WHERE kind IN ('payout', 'bank_statement') AND state = 'loaded' AND NOT decided)`},
 		{name: "what several rows of a key say together is what the facts say", sql: `
 			SELECT ` + name("b") + `, b.what || ' differs from what is derived'
 			  FROM (SELECT order_key, episode, 'the merged POS row' AS what
@@ -402,6 +408,7 @@ func Run(ctx context.Context, tx pgx.Tx, rules match.Rules) (Report, error) {
 		`CREATE TEMP TABLE stored_pos_merged ON COMMIT DROP AS SELECT * FROM pos_merged`,
 		`CREATE TEMP TABLE stored_settlement_merged ON COMMIT DROP AS SELECT * FROM settlement_merged`,
 		`CREATE TEMP TABLE stored_standing_line ON COMMIT DROP AS SELECT * FROM standing_line`,
+		`CREATE TEMP TABLE stored_payout_state ON COMMIT DROP AS SELECT * FROM payout_state`,
 		`CREATE TEMP TABLE undecided ON COMMIT DROP AS
 		 SELECT DISTINCT order_key FROM pos_row JOIN file AS f USING (file_id) WHERE NOT f.decided
 		  UNION

@@ -119,6 +119,7 @@ const (
 	explanations = "stored explanations are what the evidence says"
 	incidents    = "stored incidents are what the explanations say"
 	plainMatches = "plain matches told together are the plain matches"
+	payouts      = "stored states of payouts are what their newest versions say"
 	mergedRows   = "what several rows of a key say together is what the facts say"
 )
 
@@ -210,6 +211,8 @@ var corruptions = []corruption{
 		verdicts, "lakala/M1/SALE/C20", "due_date stored 2026-11-04, derived 2026-11-03"},
 	{"a payout that was not", []string{`UPDATE payout_state SET status = 'FAILED' WHERE payout_id = (SELECT payout_id FROM settlement_row WHERE order_id = 'C14' AND payout_id IS NOT NULL)`},
 		verdicts, "lakala/M1/SALE/C14", "payout_status stored FAILED, derived PAID"},
+	{"a payout's state is gone", []string{`DELETE FROM payout_state WHERE payout_id = 'PA1'`},
+		payouts, "lakala/PA1", "stored nowhere, derived PA1 PAID"},
 	{"a verdict is gone", []string{`DELETE FROM verdict WHERE order_key = ` + sale("C21")},
 		verdicts, "lakala/M1/SALE/C21", "the facts say unsettled, but no verdict is stored"},
 	{"a verdict that kept an order from being a plain match is gone", []string{`DELETE FROM verdict WHERE order_key = ` + sale("C12")},

@@ -1,6 +1,7 @@
 package classify
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -26,6 +27,7 @@ type Rules struct {
 	Acquirers recon.Acquirers
 	Weights   *Weights // nil for those that ship
 	Anew      bool     // every explanation that is not final is written, whatever the stored ones say
+	KeepBytes int      // of what is flagged, in memory between its two readings; 0 for what is usual
 }
 
 func (r *Rules) weights() *Weights {
@@ -64,9 +66,15 @@ type Explanation struct {
 // together, and enough to make a trip cost nothing beside them.
 const batchRows = 1000
 
-// keptSubjects is how many subjects are kept from when cohorts are found until they are explained: some forty megabytes. Where there are
-// more, all are read twice.
-const keptSubjects = 25 * batchRows
+// keptBytes bounds the subjects that are kept from when cohorts are found until they are explained: twenty-five thousand ordinary ones.
+// Where there are more, all are read twice.
+const keptBytes = 25_000 * subjectBytes
+
+// subjectBytes is about what a subject takes in memory, beside what is told of a key with several rows.
+const subjectBytes = 1000
+
+// size is about what a subject takes in memory.
+func (s *subject) size() int { return subjectBytes + len(s.POSHistory) + len(s.SettleHistory) }
 
 // Explain writes the explanation of every flagged verdict, and the incidents that explain several, within tx. It must
 // follow match.Decide in the same transaction: it reads that one's temporary tables.
@@ -149,9 +157,12 @@ func (e *explainer) findCohorts(ctx context.Context, tx pgx.Tx) error {
 	}
 	e.tails = findTails(runs, e.background)
 	var marks []mark
-	read := 0
+	read, most := 0, cmp.Or(e.rules.KeepBytes, keptBytes)
 	if err := readSubjects(ctx, tx, func(batch []subject) {
-		if read += len(batch); read <= keptSubjects {
+		for i := range batch {
+			read += batch[i].size()
+		}
+		if read <= most {
 			e.kept = append(e.kept, batch)
 		} else {
 			e.kept = nil

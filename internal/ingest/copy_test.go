@@ -48,6 +48,31 @@ func TestCopyTakesTurns(t *testing.T) {
 	}
 }
 
+// Rows of one month go straight into it, until another comes; wherever they go from then on, each is where it belongs.
+func TestCopyIntoMonths(t *testing.T) {
+	t.Parallel()
+	for months, want := range map[string][]string{
+		"11 11":       {"pos_row_2026_11 2"},
+		"11 12 11":    {"pos_row_2026_11 2", "pos_row_2026_12 1"},
+		"11 12 12 11": {"pos_row_2026_11 2", "pos_row_2026_12 2"},
+		"12 10 11 12": {"pos_row_2026_10 1", "pos_row_2026_11 1", "pos_row_2026_12 2"},
+	} {
+		in := newInbox(t)
+		text := posHeader
+		for i, month := range strings.Fields(months) {
+			text += fmt.Sprintf("A%d,lakala,M1,WECHAT,1.00,SUCCESS,2026-%s-05 12:00:00,SALE\n", i, month)
+		}
+		in.write(t, "pos.csv", text)
+		if f := in.load(t)["pos.csv"]; f.State != ingest.Loaded {
+			t.Errorf("%s: it is %s: %s", months, f.State, f.Reason)
+		}
+		got := in.query(t, `SELECT concat_ws(' ', tableoid::regclass, count(*)) FROM pos_row GROUP BY tableoid ORDER BY tableoid::regclass::text`)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", months, diff)
+		}
+	}
+}
+
 // Into a partition with an index the rows of a file go by their keys, some at a time, and are the same rows.
 func TestCopySorts(t *testing.T) {
 	t.Parallel()

@@ -33,12 +33,8 @@ func (d *decision) bringTogether(ctx context.Context) error {
 		return err
 	}
 	if d.all && keys <= listedKeys {
-		elsewhere, err := d.bringPlaced(ctx, posNow)
-		if err != nil {
-			return err
-		}
 		for _, rows := range []struct{ now, keys string }{
-			{elsewhere, `SELECT order_key FROM dirty EXCEPT SELECT order_key FROM lineless WHERE orders = 1 AND pos_place IS NOT NULL`},
+			{posNow, `SELECT order_key FROM dirty EXCEPT SELECT order_key FROM lineless WHERE ` + placed},
 			{lineNow, `SELECT order_key FROM dirty EXCEPT SELECT order_key FROM lineless`}, // mostly few, or none
 		} {
 			// A list, unlike a temporary table, can be looked into by several workers, which read the rows side by side.
@@ -54,6 +50,9 @@ func (d *decision) bringTogether(ctx context.Context) error {
 				return err
 			}
 		}
+		if err := d.bringPlaced(ctx); err != nil {
+			return err
+		}
 	} else if err := d.with(ctx, d.lookUps(keys, rows),
 		posNow+`JOIN dirty USING (order_key) WHERE `+counting,
 		lineNow+`JOIN dirty USING (order_key) WHERE `+counting,
@@ -63,17 +62,14 @@ func (d *decision) bringTogether(ctx context.Context) error {
 	return d.run(ctx, `ANALYZE pos_now`, `ANALYZE line_now`)
 }
 
-// bringPlaced makes pos_now of the orders without a line whose only row the join has found, by the place where it lies, and returns how
-// what comes from all rows is added.
-func (d *decision) bringPlaced(ctx context.Context, make string) (add string, err error) {
-	rows, err := d.tx.Query(ctx, `
-		SELECT DISTINCT pos_of, pos_of::regclass::text AS name
-		  FROM lineless
-		 WHERE orders = 1
-		   AND pos_place IS NOT NULL
-		 ORDER BY name`)
+// placed is the condition that the join has found where the only row of a key without a line lies.
+const placed = `orders = 1 AND pos_place IS NOT NULL`
+
+// bringPlaced adds to pos_now the orders without a line whose only row the join has found, by the place where it lies.
+func (d *decision) bringPlaced(ctx context.Context) error {
+	rows, err := d.tx.Query(ctx, `SELECT DISTINCT pos_of, pos_of::regclass::text AS name FROM lineless WHERE `+placed+` ORDER BY name`)
 	if err != nil {
-		return "", err
+		return err
 	}
 	type table struct {
 		Of   uint32
@@ -81,28 +77,20 @@ func (d *decision) bringPlaced(ctx context.Context, make string) (add string, er
 	}
 	tables, err := pgx.CollectRows(rows, pgx.RowToStructByPos[table])
 	if err != nil {
-		return "", err
-	}
-	const now = `
-		INSERT INTO pos_now
-		SELECT r.*
-		  FROM `
-	if err := d.run(ctx, make+`WHERE false`); err != nil {
-		return "", err
+		return err
 	}
 	for _, t := range tables {
-		if err := d.run(ctx, fmt.Sprintf(now+`%s AS r
-		 WHERE ctid = ANY (ARRAY(SELECT pos_place
-		                           FROM lineless
-		                          WHERE pos_of = %d
-		                            AND orders = 1))
-		   -- Those that begin to wait are not decided.
-		   AND order_key IN (SELECT order_key FROM dirty)`, t.Name, t.Of)); err != nil {
-			return "", err
+		if err := d.run(ctx, fmt.Sprintf(`
+			INSERT INTO pos_now
+			SELECT r.*
+			  FROM %s AS r
+			 WHERE ctid = ANY (ARRAY(SELECT pos_place FROM lineless WHERE pos_of = %d AND `+placed+`))
+			   -- Those that begin to wait are not decided.
+			   AND order_key IN (SELECT order_key FROM dirty)`, t.Name, t.Of)); err != nil {
+			return err
 		}
 	}
-	return now + `pos_row AS r
-		`, nil
+	return nil
 }
 
 // gather brings together what stands: wo has one row per order, wl one per key that has settlement lines, whether it

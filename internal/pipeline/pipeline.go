@@ -47,6 +47,8 @@ type Job struct {
 	// SleepFrom is from how many rows of POS logs in a month on days whose explanations are final are not read any more; 0 for what is
 	// usual. Tests, whose logs are small, set it.
 	SleepFrom int64
+	// KeepBytes is how much of what is flagged is kept in memory between its two readings; 0 for what is usual.
+	KeepBytes int
 }
 
 // Options say what one run does.
@@ -127,8 +129,9 @@ func (j *Job) Run(ctx context.Context, opt Options) (*Report, error) {
 		return nil, err
 	}
 	if report.Stored {
+		// The run is done and told, whatever comes of this; a full disk is no reason to call it off.
 		if err := postgres.Compact(ctx, j.Pool, "verdict", "explanation"); err != nil {
-			return nil, err
+			j.Log.Warn("tables of what is open stay larger than they need be", "error", err)
 		}
 	}
 	after, err := spilled(ctx, j.Pool)
@@ -481,7 +484,7 @@ func (j *Job) export(ctx context.Context, q querier, opt Options, report *Report
 
 // Explain returns the rules of an explanation as of an instant.
 func (j *Job) Explain(asOf time.Time) classify.Rules {
-	return classify.Rules{AsOf: asOf, Zone: j.Config.Zone, Acquirers: j.Config.Acquirers, Weights: j.Weights}
+	return classify.Rules{AsOf: asOf, Zone: j.Config.Zone, Acquirers: j.Config.Acquirers, Weights: j.Weights, KeepBytes: j.KeepBytes}
 }
 
 type querier interface {
