@@ -33,8 +33,13 @@ func (d *decision) bringTogether(ctx context.Context) error {
 		return err
 	}
 	if d.all && keys <= listedKeys {
+		elsewhere := `SELECT order_key FROM dirty`
+		few := !many(keys, rows) // so many places are looked into no faster than all rows are read
+		if few {
+			elsewhere += ` EXCEPT SELECT order_key FROM lineless WHERE ` + placed
+		}
 		for _, rows := range []struct{ now, keys string }{
-			{posNow, `SELECT order_key FROM dirty EXCEPT SELECT order_key FROM lineless WHERE ` + placed},
+			{posNow, elsewhere},
 			{lineNow, `SELECT order_key FROM dirty EXCEPT SELECT order_key FROM lineless`}, // mostly few, or none
 		} {
 			// A list, unlike a temporary table, can be looked into by several workers, which read the rows side by side.
@@ -50,8 +55,10 @@ func (d *decision) bringTogether(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := d.bringPlaced(ctx); err != nil {
-			return err
+		if few {
+			if err := d.bringPlaced(ctx); err != nil {
+				return err
+			}
 		}
 	} else if err := d.with(ctx, d.lookUps(keys, rows),
 		posNow+`JOIN dirty USING (order_key) WHERE `+counting,
