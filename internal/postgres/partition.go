@@ -356,9 +356,9 @@ func indexPartitions(ctx context.Context, pool *pgxpool.Pool, x index, settings 
 			return err
 		}
 		for _, p := range partitions {
-			// One that was made ahead is indexed once it has rows.
+			// One that was made ahead is indexed once it has rows; one that another program has archived meanwhile is not.
 			var filled bool
-			sql := `SELECT pg_relation_size('` + p + `'::regclass) > 0`
+			sql := `SELECT COALESCE(pg_relation_size(to_regclass('` + p + `')) > 0, false)`
 			if distributed { // the rows of none are here
 				sql = `SELECT count(*) > 0 FROM (SELECT 1 FROM ` + p + ` LIMIT 1) AS one`
 			}
