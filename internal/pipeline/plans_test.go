@@ -99,10 +99,8 @@ func TestPlans(t *testing.T) {
 	p := &plans{}
 	b := &bench{p.open(t, testdb.New(t)), shanghai(t)}
 	job := b.job(&world{acquirers: recon.Acquirers{}})
-	run := func(name string, first recon.Date, days, n int, asOf time.Time) []string {
+	run := func(inbox string, n int, asOf time.Time) []string {
 		t.Helper()
-		inbox := t.TempDir()
-		nightOfMonths(t, inbox, name, first, days, n)
 		p.take()
 		report, err := job.Run(t.Context(), pipeline.Options{Kind: "run", Inbox: []string{inbox}, Out: t.TempDir(), AsOf: asOf})
 		if err != nil {
@@ -117,9 +115,32 @@ func TestPlans(t *testing.T) {
 		}
 		return list
 	}
+	inboxOf := func(name string, first recon.Date, days, n int) string {
+		t.Helper()
+		inbox := t.TempDir()
+		nightOfMonths(t, inbox, name, first, days, n)
+		return inbox
+	}
+	readsNoHistory := func(list []string) {
+		t.Helper()
+		for _, plan := range list {
+			months := slices.Compact(slices.Sorted(func(yield func(string) bool) {
+				for _, m := range scanned.FindAllStringSubmatch(plan, -1) {
+					if !yield(m[1]) {
+						return
+					}
+				}
+			}))
+			for _, month := range months {
+				if month[len(month)-len("2026_11"):] < "2026_11" {
+					t.Errorf("%s, which is history, is read from end to end:\n%s", month, plan)
+				}
+			}
+		}
+	}
 
 	// The first night has no history: its sides are read and hashed. What is looked up by key are the few that are flagged.
-	for _, plan := range run("H", recon.NewDate(2026, 7, 1), 130, history, time.Date(2026, 11, 9, 12, 0, 0, 0, b.zone)) {
+	for _, plan := range run(inboxOf("H", recon.NewDate(2026, 7, 1), 130, history), history, time.Date(2026, 11, 9, 12, 0, 0, 0, b.zone)) {
 		for _, m := range looked.FindAllStringSubmatch(plan, -1) {
 			if loops, err := strconv.Atoi(m[2]); err != nil || loops > history/10 {
 				t.Errorf("%s is looked up %s times:\n%s", m[1], m[2], plan)
@@ -129,19 +150,20 @@ func TestPlans(t *testing.T) {
 
 	// The second night is of one day. The months before are history, and so is most of its own; those after it are made ahead and
 	// empty.
-	for _, plan := range run("N", recon.NewDate(2026, 11, 9), 1, night, time.Date(2026, 11, 10, 12, 0, 0, 0, b.zone)) {
-		months := slices.Compact(slices.Sorted(func(yield func(string) bool) {
-			for _, m := range scanned.FindAllStringSubmatch(plan, -1) {
-				if !yield(m[1]) {
-					return
-				}
-			}
-		}))
-		for _, month := range months {
-			if month[len(month)-len("2026_11"):] < "2026_11" {
-				t.Errorf("%s, which is history, is read from end to end:\n%s", month, plan)
-			}
+	readsNoHistory(run(inboxOf("N", recon.NewDate(2026, 11, 9), 1, night), night, time.Date(2026, 11, 10, 12, 0, 0, 0, b.zone)))
+
+	// Then most of what is open is not due, as over a holiday, and few of it are flagged.
+	for day := 13; day <= 14; day++ {
+		inbox := t.TempDir()
+		pos := strings.Builder{}
+		pos.WriteString(posHead)
+		for i := range 3 * night / 2 {
+			fmt.Fprintf(&pos, "W%d-%d,lakala,M%d,wechat,10.00,SUCCESS,2026-11-%dT12:00:00+08:00\n", day, i, i%50, day)
 		}
+		if err := os.WriteFile(filepath.Join(inbox, "pos-W.csv"), []byte(pos.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		readsNoHistory(run(inbox, night, time.Date(2026, 11, day+1, 12, 0, 0, 0, b.zone)))
 	}
 }
 
