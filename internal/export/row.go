@@ -3,7 +3,6 @@ package export
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -144,13 +143,10 @@ func (v *values) instant() instant {
 	return instant{time.UnixMicro(postgresEpoch*1_000_000 + int64(binary.BigEndian.Uint64(value))), true}
 }
 
-// sentences reads stored evidence. Most rows of an export have none.
-func (v *values) sentences() (list []classify.Evidence) {
-	stored := v.text()
-	if stored == nil || string(stored) == "[]" {
-		return nil
-	}
-	if err := json.Unmarshal(stored, &list); err != nil {
+// sentences reads stored evidence into list's memory. Most rows of an export have none.
+func (v *values) sentences(list []classify.Evidence) []classify.Evidence {
+	list, err := readEvidence(list, string(v.text()))
+	if err != nil {
 		v.err = fmt.Errorf("evidence: %w", err)
 	}
 	return list
@@ -232,7 +228,7 @@ func (r *row) readTold(array []byte) error {
 	r.settledAmount, r.due, r.arrived, r.owed, r.excess = v.text(), v.text(), v.text(), v.text(), v.text()
 	r.posStatus, r.settleStatus, r.outcome = v.text(), v.text(), v.text()
 	r.cause, r.subCause, r.confidence, r.certainty, r.incidentID = v.text(), v.text(), v.text(), v.text(), v.text()
-	r.evidence, r.counterEvidence = v.sentences(), v.sentences()
+	r.evidence, r.counterEvidence = v.sentences(r.evidence), v.sentences(r.counterEvidence)
 	r.action, r.matchRule, r.needsFollowUp = v.text(), v.text(), v.text()
 	return v.err
 }
@@ -243,7 +239,7 @@ func (r *row) fillPlain(place uint64, cycle []byte, key orderKey) {
 	r.settledAmount, r.due, r.arrived, r.owed, r.excess = r.posAmount, r.posAmount, r.posAmount, zero, zero
 	r.posStatus, r.settleStatus, r.outcome = success, settled, matched
 	r.cause, r.subCause, r.confidence, r.certainty, r.incidentID = nil, nil, nil, nil, nil
-	r.evidence, r.counterEvidence, r.action = nil, nil, nil
+	r.evidence, r.counterEvidence, r.action = r.evidence[:0], r.counterEvidence[:0], nil
 	r.matchRule, r.needsFollowUp = byOrderID, no
 
 	if s := &r.shared; place != s.place || string(cycle) != s.cycle || s.merchantID == nil {
