@@ -91,9 +91,7 @@ func (d *decision) bringPlaced(ctx context.Context) error {
 			INSERT INTO pos_now
 			SELECT r.*
 			  FROM %s AS r
-			 WHERE ctid = ANY (ARRAY(SELECT pos_place FROM lineless WHERE pos_of = %d AND `+placed+`))
-			   -- Those that begin to wait are not decided.
-			   AND order_key IN (SELECT order_key FROM dirty)`, t.Name, t.Of)); err != nil {
+			 WHERE ctid = ANY (ARRAY(SELECT pos_place FROM lineless WHERE pos_of = %d AND `+placed+`))`, t.Name, t.Of)); err != nil {
 			return err
 		}
 	}

@@ -48,13 +48,14 @@ func (d *decision) matchPlainly(ctx context.Context) error {
 		  WHERE other_key IS NOT NULL
 		    AND orders > 0
 		    AND NOT EXISTS (SELECT FROM waiting AS w WHERE w.order_key = m.other_key)`,
-		// Of all rows that count, where all are fresh.
+		// Of all rows that count, where all are fresh. Those that begin to wait are not decided.
 		`CREATE TEMP TABLE lineless ON COMMIT DROP AS
 		 SELECT other_key AS order_key, sum(orders) AS orders, max(pos_place) AS pos_place, max(pos_of) AS pos_of
-		   FROM plain_now
+		   FROM plain_now AS m
 		  WHERE other_key IS NOT NULL
+		    AND NOT EXISTS (SELECT FROM waiting AS w WHERE w.order_key = m.other_key)
 		  GROUP BY other_key
-		 HAVING sum(lines) = 0`,
+		 HAVING max(lines) = 0`,
 		`DELETE FROM plain_now WHERE other_key IS NOT NULL`,
 		`DROP TABLE without_order`,
 		`ANALYZE plain_now (acquirer, merchant_id, business_date, cycle)`, // not of what was sold when, in long arrays

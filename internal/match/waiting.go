@@ -157,16 +157,6 @@ func (d *decision) findWaiting(ctx context.Context) error {
 	if err := d.countDue(ctx, "plain_now WHERE orders > 0"); err != nil {
 		return err
 	}
-	const (
-		undue = `
-		   FROM plain_now AS m
-		   JOIN due AS u USING (acquirer, business_date, cycle)`
-		alone = `
-		  WHERE m.other_key IS NOT NULL
-		    AND m.lines = 0
-		    AND NOT u.is_due
-		    AND u.missing_year IS NULL`
-	)
 	if err := d.run(ctx, `
 		CREATE TEMP TABLE waiting (
 		    order_key     uuid NOT NULL,
@@ -186,24 +176,37 @@ func (d *decision) findWaiting(ctx context.Context) error {
 		) ON COMMIT DROP`); err != nil {
 		return err
 	}
-	var n, rows int64
+	var (
+		some bool
+		rows int64
+	)
 	if err := d.tx.QueryRow(ctx, `
-		SELECT (SELECT count(*)`+undue+alone+`),
-		       (SELECT COALESCE(sum(orders), 0) FROM plain_now)`).Scan(&n, &rows); err != nil {
+		SELECT EXISTS (SELECT FROM due WHERE NOT is_due),
+		       (SELECT COALESCE(sum(orders), 0) FROM plain_now)`).Scan(&some, &rows); err != nil || !some {
+		return err
+	}
+	// An order that comes twice is found by its lines otherwise, and here are none.
+	if err := d.with(ctx, wholeSides, `
+		CREATE TEMP TABLE begun ON COMMIT DROP AS
+		SELECT m.other_key AS order_key, min(u.due_date) AS due_date
+		  FROM plain_now AS m
+		  JOIN due AS u USING (acquirer, business_date, cycle)
+		 WHERE m.other_key IS NOT NULL
+		   AND NOT EXISTS (SELECT FROM apart AS a WHERE a.order_key = m.other_key)
+		 GROUP BY m.other_key
+		HAVING sum(m.orders) = 1
+		   AND bool_and(m.lines = 0 AND NOT u.is_due AND u.missing_year IS NULL)`); err != nil {
+		return err
+	}
+	var n int64
+	if err := d.tx.QueryRow(ctx, `SELECT count(*) FROM begun`).Scan(&n); err != nil {
 		return err
 	}
 	// Where the indexes may still be in the making a few orders are decided as all others are: reading everything would take longer.
 	if n == 0 || d.all && !many(n, rows) {
-		return nil
+		return d.run(ctx, `DROP TABLE begun`)
 	}
-	if err := d.with(ctx, wholeSides,
-		`CREATE TEMP TABLE begun ON COMMIT DROP AS
-		 SELECT m.other_key AS order_key, u.due_date`+undue+alone+`
-		    AND NOT EXISTS (SELECT FROM apart AS a WHERE a.order_key = m.other_key)
-		    -- An order that comes twice is found by its lines otherwise, and here are none.
-		    AND m.other_key IN (SELECT other_key FROM plain_now WHERE other_key IS NOT NULL GROUP BY other_key HAVING sum(orders) = 1)`,
-		`ANALYZE begun`,
-	); err != nil {
+	if err := d.run(ctx, `ANALYZE begun`); err != nil {
 		return err
 	}
 	return d.with(ctx, d.lookUps(n, rows),
