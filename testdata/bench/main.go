@@ -70,7 +70,7 @@ func realMain(ctx context.Context, work string, args []string) error {
 	if len(args) > 0 {
 		mode, args = args[0], args[1:]
 	}
-	defaults, ok := map[string][]float64{"": {}, "night": {1e6}, "loop": {}, "again": {}, "export": {1e6}, "flagged": {4e5}, "scale": {1e6, 1e7}, "history": {2e6, 1, 2e5}}[mode]
+	defaults, ok := map[string][]float64{"": {}, "night": {1e6}, "loop": {0}, "again": {}, "export": {1e6}, "flagged": {4e5}, "scale": {1e6, 1e7}, "history": {2e6, 1, 2e5}}[mode]
 	if !ok || len(args) > len(defaults) {
 		return errUsage
 	}
@@ -98,11 +98,11 @@ func realMain(ctx context.Context, work string, args []string) error {
 			return err
 		}
 		fmt.Println()
-		return b.loop(ctx)
+		return b.loop(ctx, 0)
 	case "night":
 		return b.night(ctx, number(0))
 	case "loop":
-		return b.loop(ctx)
+		return b.loop(ctx, number(0))
 	case "again":
 		return b.again(ctx)
 	case "export":
@@ -286,9 +286,14 @@ func (b *bench) night(ctx context.Context, orders int) error {
 	return nil
 }
 
-// loop compares with the nested loop, which has no server to start and nothing to keep: it wins while a night is small.
-func (b *bench) loop(ctx context.Context) error {
+// loop compares with the nested loop, which has no server to start and nothing to keep: it wins while a night is small. Where large is
+// not 0, both are compared at so many orders too, in one round, for the loop takes its time.
+func (b *bench) loop(ctx context.Context, large int) error {
 	sizes := []int{5_000, 20_000, 200_000, 1_000_000}
+	if large > 0 && !slices.Contains(sizes, large) {
+		sizes = append(sizes, large)
+		slices.Sort(sizes)
+	}
 	loops, ours := map[int][]figures{}, map[int][]figures{}
 	for round := range b.rounds {
 		for _, size := range sizes {
@@ -304,7 +309,7 @@ func (b *bench) loop(ctx context.Context) error {
 				return err
 			}
 			ours[size] = append(ours[size], f)
-			if size > 20_000 {
+			if size > 20_000 && (size != large || round > 0) {
 				continue
 			}
 			start := time.Now()
