@@ -547,39 +547,35 @@ func terminalEvidence(s *subject, f *fault, zone *time.Location) Evidence {
 // shared returns the incident of a kind and scope, one for all its orders.
 func (e *explainer) shared(kind string, n incident) *incident {
 	made := newIncident(kind, n)
-	k := kind + " " + made.scope
-	if known := e.incidents[k]; known != nil {
+	made.probability = 1
+	return e.one(kind+" "+made.scope, made)
+}
+
+// one returns the one incident of a name: made, where there was none. It is asked for by several goroutines, which make the same of it.
+func (e *explainer) one(name string, made *incident) *incident {
+	e.making.Lock()
+	defer e.making.Unlock()
+	if known := e.incidents[name]; known != nil {
 		return known
 	}
-	made.probability = 1
-	e.incidents[k] = made
+	e.incidents[name] = made
 	return made
 }
 
 func (e *explainer) outageIncident(w *window) *incident {
 	made := newIncident(kindOutage, incident{acquirer: w.scope.acquirer, channel: w.scope.channel})
-	k := kindOutage + " " + made.scope + " " + w.from.UTC().Format(time.RFC3339)
-	if known := e.incidents[k]; known != nil {
-		return known
-	}
 	made.begin(w.from, w.first)
 	made.to = w.to
 	made.probability, made.inside, made.outside, made.compared = w.probability, w.inside, w.outside, true
-	e.incidents[k] = made
-	return made
+	return e.one(kindOutage+" "+made.scope+" "+w.from.UTC().Format(time.RFC3339), made)
 }
 
 func (e *explainer) terminalIncident(s *subject, f *fault) *incident {
 	made := newIncident(kindTerminal, incident{acquirer: s.Acquirer, merchant: s.MerchantID, terminal: s.TerminalID})
-	k := kindTerminal + " " + made.scope + " " + f.from.UTC().Format(time.RFC3339)
-	if known := e.incidents[k]; known != nil {
-		return known
-	}
 	made.begin(f.from, f.first)
 	made.to = f.to
 	made.probability, made.inside, made.compared = f.probability, float64(f.orders)/float64(max(f.total, 1)), true
-	e.incidents[k] = made
-	return made
+	return e.one(kindTerminal+" "+made.scope+" "+f.from.UTC().Format(time.RFC3339), made)
 }
 
 // frozenIncident groups what one frozen merchant, or one channel of it, explains.

@@ -8,8 +8,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -167,16 +169,24 @@ func (e *explainer) findCohorts(ctx context.Context, tx pgx.Tx) error {
 		} else {
 			e.kept = nil
 		}
-		for i := range batch {
-			s := &batch[i]
-			if !s.outcome().CarriesCause() {
-				continue
+		type found struct {
+			n      *inference
+			m      mark
+			marked bool
+		}
+		for i, f := range beside(batch, func(s *subject) (f found) {
+			if s.outcome().CarriesCause() {
+				f.n = e.infer(s)
+				f.m, f.marked = e.mark(s, f.n)
 			}
-			n := e.infer(s)
-			if m, ok := e.mark(s, n); ok {
-				marks = append(marks, m)
+			return f
+		}) {
+			if f.marked {
+				marks = append(marks, f.m)
 			}
-			e.begin(s, n)
+			if f.n != nil {
+				e.begin(&batch[i], f.n)
+			}
 		}
 	}); err != nil {
 		return fmt.Errorf("read what is flagged: %w", err)
@@ -389,12 +399,12 @@ func (e *explainer) storeExplanations(ctx context.Context, tx pgx.Tx) error {
 			defer close(mine)
 			<-before // one batch after the other: incidents are named by their first order
 			out := explained{old: map[int16][][16]byte{}}
-			for i := range batch {
+			for i, x := range beside(batch, e.word) {
 				s := &batch[i]
 				if s.Final {
 					continue
 				}
-				row, err := e.values(s)
+				row, err := e.values(s, x)
 				if err != nil {
 					out.err = err
 					break
@@ -461,7 +471,8 @@ type explainer struct {
 	names     map[nameKey][]Evidence // candidates and siblings of verdicts that have some
 	siblings  map[nameKey]bool       // verdicts whose other half stands under another merchant id
 	kept      [][]subject            // all of them, or none
-	incidents map[string]*incident
+	making    sync.Mutex             // of incidents
+	incidents map[string]*incident   // by kind and scope, and those that final explanations name by their ids
 	earlier   []*known
 	named     map[string]bool // ids of this run
 }
@@ -471,16 +482,29 @@ type nameKey struct {
 	episode int16
 }
 
-// values returns the row of table explanation for s.
-func (e *explainer) values(s *subject) ([]any, error) {
-	x := e.explain(s)
-	evidence, err := json.Marshal(orEmpty(x.Evidence))
-	if err != nil {
-		return nil, err
+// worded is an explanation with its evidence as it is stored.
+type worded struct {
+	Explanation
+	evidence, counter string
+	err               error
+}
+
+// word explains s, unless its stored explanation is final.
+func (e *explainer) word(s *subject) (x worded) {
+	if s.Final {
+		return x
 	}
-	counter, err := json.Marshal(orEmpty(x.Counter))
-	if err != nil {
-		return nil, err
+	x.Explanation = e.explain(s)
+	evidence, err := json.Marshal(orEmpty(x.Evidence))
+	counter, cerr := json.Marshal(orEmpty(x.Counter))
+	x.evidence, x.counter, x.err = string(evidence), string(counter), errors.Join(err, cerr)
+	return x
+}
+
+// values returns the row of table explanation for s, and names the incident that it is part of.
+func (e *explainer) values(s *subject, x worded) ([]any, error) {
+	if x.err != nil {
+		return nil, x.err
 	}
 	var cause, sub, confidence, certainty, incidentID, runnerUp, features, rates, weights any
 	if x.SubCause != "" {
@@ -495,8 +519,27 @@ func (e *explainer) values(s *subject) ([]any, error) {
 			return nil, err
 		}
 	}
-	return []any{s.Key, s.Episode, cause, sub, confidence, certainty, incidentID, string(evidence), string(counter), x.Action, x.FollowUp, runnerUp, features, rates, weights}, nil
+	return []any{s.Key, s.Episode, cause, sub, confidence, certainty, incidentID, x.evidence, x.counter, x.Action, x.FollowUp, runnerUp, features, rates, weights}, nil
 }
+
+// beside calls do for each subject of a batch, on all processors side by side, and returns what it returns in their order.
+func beside[T any](batch []subject, do func(*subject) T) []T {
+	out := make([]T, len(batch))
+	size := max((len(batch)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0), leastBeside)
+	var wg sync.WaitGroup
+	for from := 0; from < len(batch); from += size {
+		wg.Go(func() {
+			for i := from; i < min(from+size, len(batch)); i++ {
+				out[i] = do(&batch[i])
+			}
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+// leastBeside is how many subjects are worth a goroutine.
+const leastBeside = 50
 
 func orEmpty(list []Evidence) []Evidence {
 	if list == nil {
