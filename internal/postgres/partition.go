@@ -138,8 +138,8 @@ type index struct{ name, on string }
 
 // indexes are made on a partition after the first load into it: building one from what is there, sorted, costs a third of keeping it
 // while random keys come in, and of files, which are told of ranges of pages, reading the pages once costs less than asking for each
-// row whether its range is told of already.
-var indexes = []index{{"by_key", "(order_key)"}, {"by_file", "USING brin (file_id)"}}
+// row whether its range is told of already. Hardly a key comes twice: to look for entries that could be kept as one is for nothing.
+var indexes = []index{{"by_key", "(order_key) WITH (deduplicate_items = off)"}, {"by_file", "USING brin (file_id)"}}
 
 // facts are the tables that have partitions.
 var facts = []string{"pos_row", "settlement_row"}
