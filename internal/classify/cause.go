@@ -548,7 +548,7 @@ func terminalEvidence(s *subject, f *fault, zone *time.Location) Evidence {
 func (e *explainer) shared(kind string, n incident) *incident {
 	made := newIncident(kind, n)
 	made.probability = 1
-	return e.one(kind+" "+made.scope, made)
+	return e.one(made.name(), made)
 }
 
 // one returns the one incident of a name: made, where there was none. It is asked for by several goroutines, which make the same of it.
@@ -567,7 +567,7 @@ func (e *explainer) outageIncident(w *window) *incident {
 	made.begin(w.from, w.first)
 	made.to = w.to
 	made.probability, made.inside, made.outside, made.compared = w.probability, w.inside, w.outside, true
-	return e.one(kindOutage+" "+made.scope+" "+w.from.UTC().Format(time.RFC3339), made)
+	return e.one(made.name()+w.from.UTC().Format(time.RFC3339), made)
 }
 
 func (e *explainer) terminalIncident(s *subject, f *fault) *incident {
@@ -575,7 +575,7 @@ func (e *explainer) terminalIncident(s *subject, f *fault) *incident {
 	made.begin(f.from, f.first)
 	made.to = f.to
 	made.probability, made.inside, made.compared = f.probability, float64(f.orders)/float64(max(f.total, 1)), true
-	return e.one(kindTerminal+" "+made.scope+" "+f.from.UTC().Format(time.RFC3339), made)
+	return e.one(made.name()+f.from.UTC().Format(time.RFC3339), made)
 }
 
 // frozenIncident groups what one frozen merchant, or one channel of it, explains.

@@ -454,7 +454,8 @@ func digestOf(row []any) int64 {
 	return int64(binary.BigEndian.Uint64(sum[:]))
 }
 
-// explainer explains one subject after the other.
+// explainer explains subjects. Once cohorts are found all of it is only read, but for incidents, of which several goroutines may make one,
+// and their names and sums, which go in the order of the subjects.
 type explainer struct {
 	rules     Rules
 	register  *register
@@ -472,7 +473,7 @@ type explainer struct {
 	siblings  map[nameKey]bool       // verdicts whose other half stands under another merchant id
 	kept      [][]subject            // all of them, or none
 	making    sync.Mutex             // of incidents
-	incidents map[string]*incident   // by kind and scope, and those that final explanations name by their ids
+	incidents map[string]*incident   // by their names, and those that final explanations are of by their ids
 	earlier   []*known
 	named     map[string]bool // ids of this run
 }
@@ -485,8 +486,8 @@ type nameKey struct {
 // worded is an explanation with its evidence as it is stored.
 type worded struct {
 	Explanation
-	evidence, counter string
-	err               error
+	storedEvidence, storedCounter string
+	err                           error
 }
 
 // word explains s, unless its stored explanation is final.
@@ -497,7 +498,7 @@ func (e *explainer) word(s *subject) (x worded) {
 	x.Explanation = e.explain(s)
 	evidence, err := json.Marshal(orEmpty(x.Evidence))
 	counter, cerr := json.Marshal(orEmpty(x.Counter))
-	x.evidence, x.counter, x.err = string(evidence), string(counter), errors.Join(err, cerr)
+	x.storedEvidence, x.storedCounter, x.err = string(evidence), string(counter), errors.Join(err, cerr)
 	return x
 }
 
@@ -519,7 +520,7 @@ func (e *explainer) values(s *subject, x worded) ([]any, error) {
 			return nil, err
 		}
 	}
-	return []any{s.Key, s.Episode, cause, sub, confidence, certainty, incidentID, x.evidence, x.counter, x.Action, x.FollowUp, runnerUp, features, rates, weights}, nil
+	return []any{s.Key, s.Episode, cause, sub, confidence, certainty, incidentID, x.storedEvidence, x.storedCounter, x.Action, x.FollowUp, runnerUp, features, rates, weights}, nil
 }
 
 // beside calls do for each subject of a batch, on all processors side by side, and returns what it returns in their order.

@@ -76,6 +76,12 @@ func newIncident(kind string, n incident) *incident {
 	return &n
 }
 
+// name tells an incident from all others of its run, but for those of one scope that begin at different times: its scope could be another's,
+// where an id has a blank in it.
+func (n *incident) name() string {
+	return strings.Join([]string{n.kind, n.acquirer, n.channel, n.merchant, n.terminal, n.payoutSays, n.reason, n.on.String(), ""}, "\x00")
+}
+
 // maxIncidentMerchants bounds the merchants that one incident remembers by name, to count them.
 const maxIncidentMerchants = 100_000
 
@@ -210,7 +216,7 @@ func (e *explainer) addFinal(ctx context.Context, tx pgx.Tx) error {
 			}
 			n = e.earlier[at].again()
 			byID[id] = n
-			e.incidents[id] = n // found ones are kept by kind and scope, which no id looks like
+			e.incidents[id] = n // found ones are kept by their names, which no id looks like
 		}
 		if n.orders == 0 || from.Before(n.from) {
 			n.from = from

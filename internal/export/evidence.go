@@ -4,20 +4,21 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/posrecon/posrecon/internal/classify"
 )
 
 // readEvidence reads stored evidence into list's memory, as encoding/json does, which takes as long as all else that the program does
-// with a flagged row. It has been written by that package, without spaces and with its keys in one order; what is in any other form, or
-// has an escaped character, is left to it.
+// with a flagged row. Nearly all has been written by that package, without spaces and with its keys in one order; what is in any other
+// form, or has an escaped character, is left to it.
 func readEvidence(list []classify.Evidence, stored string) ([]classify.Evidence, error) {
 	list = list[:0]
-	if stored == "" || stored == "[]" {
+	if stored == "[]" {
 		return list, nil
 	}
 	rest, ok := strings.CutPrefix(stored, "[")
-	for ok {
+	for ok = ok && utf8.ValidString(stored); ok; {
 		var e classify.Evidence
 		if e, rest, ok = readSentence(rest); !ok {
 			break
@@ -43,7 +44,7 @@ func readSentence(text string) (e classify.Evidence, rest string, ok bool) {
 			return e, "", false
 		}
 		end := strings.IndexByte(text, '"')
-		if end < 0 || strings.IndexByte(text[:end], '\\') >= 0 {
+		if end < 0 || !plainText(text[:end]) {
 			return e, "", false
 		}
 		*field.into, text = text[:end], text[end:]
@@ -61,4 +62,14 @@ func readSentence(text string) (e classify.Evidence, rest string, ok bool) {
 	}
 	e.Decibans = n
 	return e, rest, true
+}
+
+// plainText reports whether a string of JSON stands for itself: nothing in it is escaped, or would have to be.
+func plainText(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }

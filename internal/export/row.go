@@ -145,7 +145,11 @@ func (v *values) instant() instant {
 
 // sentences reads stored evidence into list's memory. Most rows of an export have none.
 func (v *values) sentences(list []classify.Evidence) []classify.Evidence {
-	list, err := readEvidence(list, string(v.text()))
+	stored := v.text()
+	if stored == nil {
+		return list[:0]
+	}
+	list, err := readEvidence(list, string(stored))
 	if err != nil {
 		v.err = fmt.Errorf("evidence: %w", err)
 	}

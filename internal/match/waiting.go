@@ -185,7 +185,6 @@ func (d *decision) findWaiting(ctx context.Context) error {
 		       (SELECT COALESCE(sum(orders), 0) FROM plain_now)`).Scan(&some, &rows); err != nil || !some {
 		return err
 	}
-	// An order that comes twice is found by its lines otherwise, and here are none.
 	if err := d.with(ctx, wholeSides, `
 		CREATE TEMP TABLE begun ON COMMIT DROP AS
 		SELECT m.other_key AS order_key, min(u.due_date) AS due_date
@@ -194,6 +193,7 @@ func (d *decision) findWaiting(ctx context.Context) error {
 		 WHERE m.other_key IS NOT NULL
 		   AND NOT EXISTS (SELECT FROM apart AS a WHERE a.order_key = m.other_key)
 		 GROUP BY m.other_key
+		-- An order that comes twice is found by its lines otherwise, and here are none.
 		HAVING sum(m.orders) = 1
 		   AND bool_and(m.lines = 0 AND NOT u.is_due AND u.missing_year IS NULL)`); err != nil {
 		return err
